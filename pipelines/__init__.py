@@ -1,0 +1,1 @@
+"""The jobs that a person can run, one file each."""

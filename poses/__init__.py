@@ -1,0 +1,1 @@
+"""Bodies as data: key points, skeletons, their drawing and their repair."""
