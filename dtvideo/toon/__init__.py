@@ -1,0 +1,1 @@
+"""The built-in toon model and the drawn world that it learns from."""
