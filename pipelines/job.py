@@ -1,0 +1,279 @@
+"""What one render is asked to do: every setting, checked before anything is opened.
+
+The parsers turn the words of a command line into the values that `RenderJob` holds; the job
+itself refuses what cannot be honoured, so that a mistake costs a second and not a night.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+
+from dtvideo.errors import UsageError
+
+MAX_SEED = 2**63 - 1
+MAX_STEPS = 1000
+SIZE_LIMITS = (32, 8192)
+MOVIE_SUFFIXES = (".mp4", ".mov", ".webm", ".gif", ".webp")
+ALPHA_SUFFIXES = (".png", ".webp", ".gif")
+AUDIO_CHOICES = ("copy", "none")
+DTYPES = ("float32", "float16", "bfloat16")
+GUIDANCE_MODES = ("interleaved", "averaged", "text", "none")
+NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "black": (0, 0, 0),
+    "white": (255, 255, 255),
+    "grey": (128, 128, 128),
+    "gray": (128, 128, 128),
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+}
+
+Colour = tuple[int, int, int]
+FrameRange = tuple[int, int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderJob:
+    """One clip to render: what, with what, to where.
+
+    Raises: UsageError (code M11 for a value, U1 for a combination) naming the flag.
+    """
+
+    reference: Path
+    """The picture of the character."""
+    driver: Path | None = None
+    """The driving video; its motion, rate and sound are used."""
+    poses: Path | None = None
+    """Key points instead of a video: a folder of OpenPose JSON files or a clip file."""
+    output: Path | None = None
+    """A movie, a folder or a frame pattern; by default <reference>_<driver>.mp4."""
+    reference_pose: Path | None = None
+    """Key points of the reference; found in the picture when absent."""
+    reference_mask: Path | None = None
+    """A picture that is white on the character; found in the picture when absent."""
+    model: str = "toon"
+    """Built-in name, diffusers folder, single .safetensors file or hub id."""
+    prompt: str = ""
+    negative_prompt: str = ""
+    seed: int = 0
+    """0 to 2^63-1; every draw of noise is a function of it."""
+    steps: int | None = None
+    """Denoising steps per frame; the model's own number when absent."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels; rounded up to what the model can make."""
+    scheduler: str | None = None
+    """Sampler by name; the model's own when absent."""
+    loras: tuple[tuple[str, float], ...] = ()
+    """LoRA files with their scales."""
+    reference_weight: float = 10.0
+    """How many times a reference token counts in self-subject attention."""
+    previous_weight: float = 1.0
+    """How many times a token of the previous frame counts."""
+    guidance: str | None = None
+    """interleaved, averaged, text or none; the model's own when absent."""
+    reference_guidance: float | None = None
+    text_guidance: float | None = None
+    reference_probability: float | None = None
+    """Share of the steps that are guided by the reference, 0 to 1."""
+    detector: str = "mediapipe"
+    """Back end that finds the pose in the driving video."""
+    reference_detector: str | None = None
+    """Back end that finds the reference's pose; by default toon, then mediapipe."""
+    retarget: bool = True
+    """Fit the motion to the character's own proportions."""
+    smooth: bool = True
+    """Smooth the key points over time (zero phase)."""
+    frames: FrameRange | None = None
+    """First and last frame of the driver, from 0, both rendered."""
+    rate: Fraction | None = None
+    """Frames per second; the driver's when absent."""
+    audio: str = "copy"
+    strict: bool = False
+    """Refuse to go on where a guess would be made, such as the reference's pose."""
+    background: str | Colour = "reference"
+    """reference, driver, alpha or a colour."""
+    device: str = "auto"
+    dtype: str = "float32"
+    cache_memory: int | None = None
+    """Bytes that the reference features may take; no limit when absent."""
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sources(self)
+        _check_numbers(self)
+        _check_choices(self)
+        _check_output(self)
+
+    @property
+    def stem(self) -> str:
+        """The name of the result without suffix: <reference>_<driver>."""
+        source = self.driver or self.poses
+        assert source is not None
+        return f"{self.reference.stem}_{source.stem or source.resolve().name}"
+
+    @property
+    def target(self) -> Path:
+        """Where the frames go: the movie, the folder or the frame pattern."""
+        return self.output if self.output is not None else Path(f"{self.stem}.mp4")
+
+    def beside(self, suffix: str) -> Path:
+        """Return the path of a companion of the result, for example `.json`.
+
+        A movie `x.mp4` has `x.json`; a pattern `shot.%04d.png` has `shot.json`; in a folder
+        the companion is named after reference and driver.
+        """
+        target = self.target
+        if is_folder(target):
+            return target / f"{self.stem}{suffix}"
+        stem = re.sub(r"[._-]?%0?\d*d", "", target.stem) or self.stem
+        return target.with_name(f"{stem}{suffix}")
+
+    def settings(self) -> dict[str, object]:
+        """Return every setting as plain values, for the side-car."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def is_folder(target: Path) -> bool:
+    """Tell whether an output is a folder of frames: it has no suffix, or is there already."""
+    return target.suffix == "" or target.is_dir()
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read `WxH`, for example `512x768`."""
+    match = re.fullmatch(r"(\d{1,6})[xX×](\d{1,6})", text.strip())
+    if not match:
+        raise _refusal("--size", text, "write width x height in pixels, such as 256x384")
+    return int(match[1]), int(match[2])
+
+
+def parse_frames(text: str) -> FrameRange:
+    """Read `A-B`, `A-`, `-B` or `A`: frames counted from 0, both ends included."""
+    match = re.fullmatch(r"(\d{0,9})(-?)(\d{0,9})", text.strip())
+    if not match or not (match[1] or match[3]):
+        raise _refusal("--frames", text, "write first-last counted from 0, such as 24-71")
+    first = int(match[1] or 0)
+    last = int(match[3]) if match[3] else (None if match[2] else first)
+    return first, last
+
+
+def parse_rate(text: str) -> Fraction:
+    """Read `25`, `30000/1001` or `29.97`; the well-known decimals become exact fractions."""
+    known = {"23.976": Fraction(24000, 1001), "23.98": Fraction(24000, 1001),
+             "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}
+    try:
+        return known[text.strip()] if text.strip() in known else Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        raise _refusal("--fps", text, "write a number or a fraction, such as 30000/1001") from None
+
+
+def parse_background(text: str) -> str | Colour:
+    """Read `reference`, `driver`, `alpha`, a colour name or `#rrggbb`."""
+    word = text.strip().lower()
+    if word in ("reference", "driver", "alpha"):
+        return word
+    if word in NAMED_COLOURS:
+        return NAMED_COLOURS[word]
+    if re.fullmatch(r"#?[0-9a-f]{6}", word):
+        red, green, blue = bytes.fromhex(word.removeprefix("#"))
+        return red, green, blue
+    names = ", ".join(NAMED_COLOURS)
+    raise _refusal(
+        "--background", text, f"give reference, driver, alpha, #rrggbb or one of {names}"
+    )
+
+
+def parse_lora(text: str) -> tuple[str, float]:
+    """Read `NAME` or `NAME:SCALE`; the scale is 1 when absent."""
+    name, separator, scale = text.rpartition(":")
+    if not separator:
+        return text, 1.0
+    try:
+        return name, float(scale)
+    except ValueError:
+        raise _refusal("--lora", text, "write FILE:SCALE, such as style.safetensors:0.8") from None
+
+
+def parse_bytes(text: str) -> int:
+    """Read an amount of memory: `800M`, `4G`, `1.5GB` or a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower())
+    if not match:
+        raise _refusal("--cache-memory", text, "write an amount such as 800M or 4G")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
+
+
+def _refusal(flag: str, value: object, remedy: str) -> UsageError:
+    return UsageError("M11", flag, f"{value!r} cannot be used", remedy)
+
+
+def _check_sources(job: RenderJob) -> None:
+    if (job.driver is None) == (job.poses is None):
+        problem = "both a video and --poses are given" if job.driver else "no motion is given"
+        raise UsageError("U1", "animate", problem, "give either VIDEO or --poses PATH")
+    if job.background == "driver" and job.driver is None:
+        raise UsageError(
+            "U1", "--background", "driver needs a driving video", "give VIDEO instead of --poses"
+        )
+
+
+def _check_numbers(job: RenderJob) -> None:
+    _check_range("--seed", job.seed, 0, MAX_SEED)
+    _check_range("--steps", job.steps, 1, MAX_STEPS)
+    for flag, value in (("--ref-weight", job.reference_weight),
+                        ("--prev-weight", job.previous_weight),
+                        ("--ref-guidance", job.reference_guidance),
+                        ("--text-guidance", job.text_guidance)):
+        _check_range(flag, value, 0, 1000)
+    _check_range("--ref-probability", job.reference_probability, 0, 1)
+    _check_range("--fps", job.rate, Fraction(1, 10), 1000)
+    _check_range("--cache-memory", job.cache_memory, 0, 2**50)
+    for side in job.size or ():
+        _check_range("--size", side, *SIZE_LIMITS)
+    for name, scale in job.loras:
+        _check_range(f"--lora {name}", scale, -10, 10)
+    if job.frames and job.frames[1] is not None and job.frames[1] < job.frames[0]:
+        raise _refusal("--frames", f"{job.frames[0]}-{job.frames[1]}", "first comes before last")
+
+
+def _check_range(
+    flag: str, value: float | Fraction | None, low: float | Fraction, high: float
+) -> None:
+    if value is None or (math.isfinite(value) and low <= value <= high):
+        return
+    raise UsageError("M11", flag, f"{value} is out of range", f"give a value from {low} to {high}")
+
+
+def _check_choices(job: RenderJob) -> None:
+    choices = {"--audio": (job.audio, AUDIO_CHOICES), "--dtype": (job.dtype, DTYPES),
+               "--guidance": (job.guidance, (None, *GUIDANCE_MODES))}
+    for flag, (value, allowed) in choices.items():
+        if value not in allowed:
+            named = ", ".join(word for word in allowed if word)
+            raise _refusal(flag, value, f"give one of {named}")
+
+
+def _check_output(job: RenderJob) -> None:
+    target = job.target
+    if is_folder(target):
+        return
+    pattern = "%" in target.name
+    if pattern and not re.fullmatch(r"[^%]*%0?\d*d[^%]*\.png", target.name):
+        raise _refusal("-o", target, "write a frame pattern such as shot.%04d.png")
+    if not pattern and target.suffix.lower() not in MOVIE_SUFFIXES:
+        known = ", ".join(MOVIE_SUFFIXES)
+        raise _refusal("-o", target, f"give {known}, a folder/ or a pattern such as shot.%04d.png")
+    if job.background == "alpha" and target.suffix.lower() not in ALPHA_SUFFIXES:
+        raise UsageError(
+            "U1", "--background", f"{target.suffix} cannot hold transparency here",
+            "give -o as a folder/, a .png pattern, .webp or .gif",
+        )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path | Fraction):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
