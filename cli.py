@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dtvideo import __version__
 from dtvideo.errors import UsageError
@@ -30,6 +30,7 @@ UNFINISHED_FLAGS = {
     "--align": "the attention is not aligned by pose",
     "--puppet": "the built-in model uses its coarse frame by itself",
 }
+HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
 UNFINISHED_COMMANDS = {
     "generate": "animate renders motion; pictures from text come later",
     "batch": "call animate once for each clip",
@@ -111,6 +112,7 @@ def animate_parser(program: str) -> Parser:
     """Return the parser of the main job."""
     parser = Parser(
         prog=program, allow_abbrev=False, epilog=EXAMPLE,
+        usage=f"{program} REF [VIDEO | --poses PATH] [-o OUT] [options]",
         description="Make the character in one picture perform the motion of a video.",
     )
     add_animate_arguments(parser)
@@ -169,7 +171,7 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
                        help="mediapipe, openpose, dwpose or toon: finds the driver's pose")
     group.add_argument("--ref-detector", dest="reference_detector", metavar="NAME",
                        help="the same for the picture (toon, then mediapipe)")
-    group.add_argument("--person", action=Refuse, help=argparse.SUPPRESS)
+    group.add_argument("--person", action=Refuse, nargs="?", **HIDDEN)
 
 
 def _add_method(group: argparse._ArgumentGroup) -> None:
@@ -185,8 +187,8 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--text-guidance", metavar="S", type=float)
     group.add_argument("--ref-probability", dest="reference_probability", metavar="P", type=float,
                        help="share of the steps that the picture guides")
-    group.add_argument("--align", action=Refuse, help=argparse.SUPPRESS)
-    group.add_argument("--puppet", action=Refuse, help=argparse.SUPPRESS)
+    group.add_argument("--align", action=Refuse, nargs="?", **HIDDEN)
+    group.add_argument("--puppet", action=Refuse, nargs="?", **HIDDEN)
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
@@ -197,7 +199,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--strict", action="store_true", help="an error where a guess is made")
     group.add_argument("--dry-run", action="store_true", help="check and plan, render nothing")
     group.add_argument("--overwrite", action="store_true", help="replace what is there")
-    group.add_argument("--resume", action=Refuse, nargs=0, help=argparse.SUPPRESS)
+    group.add_argument("--resume", action=Refuse, nargs=0, **HIDDEN)
     group.add_argument("--progress", metavar="bar|json|none", default="bar")
 
 

@@ -1,0 +1,148 @@
+"""The side-car: one JSON beside the result that says what was made from what, and how.
+
+Paths are relative to the side-car, and neither user nor host is named, so that a folder can
+travel. Whoever has the inputs can make the same frames again from it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dtvideo import __version__
+from dtvideo.files import sha256_file, write_json
+from pipelines.job import RenderJob
+
+SCHEMA = "dtvideo-sidecar"
+SCHEMA_VERSION = 1
+RECORDED_PACKAGES = (
+    "torch", "diffusers", "transformers", "numpy", "scipy", "av", "pillow",
+    "mediapipe", "controlnet-aux",
+)
+DIGITAL_SOURCE_TYPES = {
+    "reference": "trainedAlgorithmicMedia",
+    "driver": "compositeWithTrainedAlgorithmicMedia",
+}
+IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+@dataclass
+class Sidecar:
+    """What is known of a render so far; written once, when the result is there."""
+
+    job: RenderJob
+    inputs: list[dict[str, object]] = field(default_factory=list)
+    model: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
+    reference: dict[str, object] = field(default_factory=dict)
+    driver: dict[str, object] = field(default_factory=dict)
+    frame_hashes: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def add_input(self, role: str, path: Path, **facts: object) -> None:
+        """Record an input file, or every file of an input folder, by its hash."""
+        beside = self.job.beside(".json").parent
+        name = os.path.relpath(path, beside)
+        self.inputs.append({"role": role, "path": name, **fingerprint(path), **facts})
+
+    def add_frame(self, image: UInt8[np.ndarray, "h w c"]) -> None:
+        """Record the hash of a frame's raw bytes."""
+        self.frame_hashes.append(hashlib.sha256(np.ascontiguousarray(image)).hexdigest())
+
+    def write(self, outputs: Iterable[Path]) -> Path:
+        """Write the side-car beside the outputs and return its path."""
+        path = self.job.beside(".json")
+        write_json(path, self.document(outputs))
+        return path
+
+    def document(self, outputs: Iterable[Path]) -> dict[str, object]:
+        """Return the whole document as plain values."""
+        beside = self.job.beside(".json").parent
+        recipe = {"job": _portable(self.job, beside), "resolved": self.settings}
+        return {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "dtvideo_version": __version__,
+            "status": "done",
+            "digital_source_type": digital_source_type(self.job),
+            "inputs": self.inputs,
+            "model": self.model,
+            "recipe": recipe,
+            "recipe_hash": recipe_hash(recipe, self.inputs, self.model),
+            "reference": self.reference,
+            "driver": self.driver,
+            "outputs": [{"path": os.path.relpath(path, beside), **fingerprint(path)}
+                        for path in outputs],
+            "frames": {"count": len(self.frame_hashes), "sha256_of_rgb": self.frame_hashes},
+            "environment": environment(),
+            "timings_seconds": {name: round(value, 3) for name, value in self.timings.items()},
+            "warnings": self.notices,
+        }
+
+
+def fingerprint(path: Path) -> dict[str, object]:
+    """Return bytes and SHA-256 of a file; of a folder, those of its sorted files together."""
+    if path.is_file():
+        return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0{sha256_file(file)}\n".encode())
+    size = sum(file.stat().st_size for file in files)
+    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
+
+
+def digital_source_type(job: RenderJob) -> str:
+    """Return the IPTC term: a composite when the driver's own picture is in the result."""
+    kind = "driver" if job.background == "driver" else "reference"
+    return IPTC + DIGITAL_SOURCE_TYPES[kind]
+
+
+def recipe_hash(
+    recipe: Mapping[str, object], inputs: Iterable[Mapping[str, object]],
+    model: Mapping[str, object],
+) -> str:
+    """Return one hash over settings, contents of the inputs and model."""
+    contents = [(entry["role"], entry["sha256"]) for entry in inputs]
+    job = recipe["job"]
+    assert isinstance(job, dict)
+    settings = {key: value for key, value in job.items() if key not in ("output", "overwrite")}
+    text = json.dumps([settings, recipe["resolved"], contents, model], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def environment() -> dict[str, object]:
+    """Return versions, platform and the thread counts that the last bits depend on."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": {name: found for name in RECORDED_PACKAGES if (found := _version(name))},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _portable(job: RenderJob, beside: Path) -> dict[str, object]:
+    paths = ("reference", "driver", "poses", "output", "reference_pose", "reference_mask")
+    relative = {
+        name: os.path.relpath(value, beside) for name in paths if (value := getattr(job, name))
+    }
+    return {**job.settings(), **relative}
