@@ -1,0 +1,327 @@
+import pytest
+import torch
+
+from dtvideo.attention import (
+    ReferenceCache,
+    Source,
+    install_self_subject_attention,
+    self_attention_layers,
+)
+from dtvideo.attention.processors import attend, project
+from dtvideo.errors import UsageError
+from tests.tiny_models import LATENT_CHANNELS, TEXT_WIDTH, tiny_controlnet, tiny_unet
+
+SIZE = (8, 6)
+UNET_LAYERS = 6
+
+
+@pytest.fixture(scope="module")
+def unet():
+    return tiny_unet()
+
+
+@pytest.fixture(scope="module")
+def controlnet():
+    return tiny_controlnet()
+
+
+def noise(*shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def run(unet, controlnet=None, *, batch=1, size=SIZE, seed=0):
+    """One forward with inputs that depend on the seed alone."""
+    latents = noise(batch, LATENT_CHANNELS, *size, seed=seed)
+    text = noise(batch, 5, TEXT_WIDTH, seed=seed + 100)
+    residuals = {}
+    if controlnet is not None:
+        picture = noise(batch, 3, size[0] * 2, size[1] * 2, seed=seed + 200)
+        down, mid = controlnet(latents, 7, text, picture, return_dict=False)
+        residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+    return unet(latents, 7, text, return_dict=False, **residuals)[0]
+
+
+def processors(*models):
+    return [layer.processor for model in models for layer in self_attention_layers(model).values()]
+
+
+@torch.no_grad()
+def written(attention, *models, role="reference", step=0, size=SIZE, mask=None, seed=50, batch=1):
+    with attention.write(role, step=step, size=size, mask=mask):
+        return run(*models, seed=seed, size=size, batch=batch)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("batch", [1, 2])
+def test_without_a_readable_source_the_output_is_the_models_own_bit_for_bit(
+    unet, controlnet, batch
+):
+    plain = run(unet, controlnet, batch=batch)
+    with install_self_subject_attention(unet, controlnet) as attention:
+        assert torch.equal(run(unet, controlnet, batch=batch), plain)
+        written(attention, unet, controlnet)
+        for weights in ({}, {"reference": 0.0}):
+            with attention.read(weights, step=0):
+                assert torch.equal(run(unet, controlnet, batch=batch), plain)
+
+
+@torch.no_grad()
+def test_writing_leaves_the_output_unchanged(unet, controlnet):
+    plain = run(unet, controlnet, seed=50)
+    with install_self_subject_attention(unet, controlnet) as attention:
+        assert torch.equal(written(attention, unet, controlnet), plain)
+
+
+@torch.no_grad()
+def test_a_source_changes_both_networks(unet, controlnet):
+    plain = run(unet, controlnet)
+    outputs = []
+    for models in ((unet, controlnet), (unet,), (controlnet,)):
+        with install_self_subject_attention(*models[:1], *models[1:]) as attention:
+            with attention.write("reference", step=0, size=SIZE):
+                run(unet, controlnet, seed=50)
+            with attention.read({"reference": 10.0}, step=0):
+                outputs.append(run(unet, controlnet))
+    assert not any(torch.allclose(plain, output) for output in outputs)
+    assert not torch.allclose(outputs[0], outputs[1])
+
+
+@torch.no_grad()
+def test_each_layer_computes_equation_3_with_its_masked_source(unet):
+    """The first layer's answer, worked out by hand from the features that entered it."""
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+    layer = self_attention_layers(unet)[name]
+    seen = []
+    handle = layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+    mask = torch.zeros(SIZE)
+    mask[2:5, 1:3] = 1
+    try:
+        with install_self_subject_attention(unet) as attention:
+            written(attention, unet, mask=mask)
+            with attention.read({"reference": 10.0}, step=0):
+                run(unet)
+    finally:
+        handle.remove()
+    (reference, _), (own, found) = seen
+    key, value = project(layer, reference)
+    sources = [Source(key, value, mask.flatten() * 10)]
+    own_key, own_value = project(layer, own)
+    expected = attend(layer, own, key=own_key, value=own_value, sources=sources)
+    torch.testing.assert_close(found, expected)
+
+
+@torch.no_grad()
+def test_a_mask_of_another_resolution_is_averaged_and_empty_cells_are_dropped(unet):
+    mask = torch.zeros(80, 60)
+    mask[:40, :30] = 1
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet, mask=mask)
+        entries = attention.cache.page("reference", 0).entries
+        counts = {entry.tokens: entry.features[0].shape[2] for entry in entries.values()}
+    assert counts == {48: 12, 12: 4}  # (8, 6) keeps 4 x 3; (4, 3) keeps 2 x 1.5, two by halves
+
+
+@torch.no_grad()
+def test_masked_tokens_do_not_matter(unet):
+    mask = torch.ones(SIZE)
+    mask[:, 3:] = 0
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet, mask=mask)
+        with attention.read({"reference": 10.0}, step=0):
+            masked = run(unet)
+        attention.reset()
+        written(attention, unet, mask=torch.zeros(SIZE))
+        with attention.read({"reference": 10.0}, step=0):
+            empty = run(unet)
+    assert torch.equal(empty, run(unet))
+    assert not torch.allclose(masked, empty)
+
+
+@torch.no_grad()
+def test_one_source_serves_all_rows_alike(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+        latents, text = noise(2, LATENT_CHANNELS, *SIZE, seed=1), noise(2, 5, TEXT_WIDTH, seed=2)
+        with attention.read({"reference": 10.0}, step=0):
+            both = unet(latents, 7, text).sample
+            apart = [unet(latents[row, None], 7, text[row, None]).sample for row in range(2)]
+    torch.testing.assert_close(both, torch.cat(apart), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_two_roles_are_both_attended_to(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet, seed=50)
+        written(attention, unet, role="previous", seed=60)
+        outputs = []
+        for weights in (
+            {"reference": 10.0},
+            {"previous": 1.0},
+            {"reference": 10.0, "previous": 1.0},
+            {"reference": 10.0, "previous": 0.0},
+        ):
+            with attention.read(weights, step=0):
+                outputs.append(run(unet))
+    assert torch.equal(outputs[0], outputs[3])
+    assert not torch.allclose(outputs[0], outputs[2])
+    assert not torch.allclose(outputs[1], outputs[2])
+
+
+@torch.no_grad()
+def test_rows_of_one_forward_can_be_written_to_steps(unet):
+    latents, text = noise(2, LATENT_CHANNELS, *SIZE, seed=1), noise(1, 5, TEXT_WIDTH, seed=2)
+    times = torch.tensor([7, 3])
+    with install_self_subject_attention(unet) as attention:
+        with attention.write("together", step=[0, 1], size=SIZE):
+            unet(latents, times, text.expand(2, -1, -1))
+        for step in range(2):
+            with attention.write("alone", step=step, size=SIZE):
+                unet(latents[step, None], times[step], text)
+        for step in range(2):
+            together, alone = (attention.cache.page(r, step).entries for r in ("together", "alone"))
+            for name, entry in alone.items():
+                torch.testing.assert_close(together[name].features, entry.features)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("storage", ["host", "features"])
+def test_every_storage_gives_the_same_frames(unet, storage):
+    mask = torch.ones(SIZE)
+    mask[:3] = 0
+    outputs, sizes = [], []
+    for cache in (ReferenceCache(), ReferenceCache(storage)):
+        with install_self_subject_attention(unet, cache=cache) as attention:
+            written(attention, unet, mask=mask)
+            sizes.append(cache.byte_size)
+            with attention.read({"reference": 10.0}, step=0):
+                outputs.append(run(unet))
+    torch.testing.assert_close(outputs[0], outputs[1], atol=1e-6, rtol=1e-6)
+    assert sizes[1] == (sizes[0] if storage == "host" else sizes[0] // 2)
+
+
+def test_training_reads_with_gradients_what_was_written_without(unet):
+    masks = torch.ones(2, 16, 12)
+    masks[1] = 0  # the second row has no reference
+    plain = run(unet, batch=2)
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet, mask=masks, batch=2)
+        with attention.read({"reference": 10.0}, step=0):
+            output = run(unet, batch=2)
+    output.square().mean().backward()
+    gradients = [layer.to_k.weight.grad for layer in self_attention_layers(unet).values()]
+    unet.zero_grad()
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
+    assert not torch.allclose(output[0], plain[0])
+    torch.testing.assert_close(output[1], plain[1], atol=1e-5, rtol=1e-5)
+
+
+def test_leaving_restores_the_very_same_processors(unet, controlnet):
+    before = processors(unet, controlnet)
+    with install_self_subject_attention(unet, controlnet):
+        assert len(before) > UNET_LAYERS
+        installed = processors(unet, controlnet)
+        assert not any(new is old for new, old in zip(installed, before, strict=True))
+    after = processors(unet, controlnet)
+    assert all(new is old for new, old in zip(after, before, strict=True))
+
+
+@torch.no_grad()
+def test_an_exception_inside_restores_too_and_drops_what_was_half_written(unet):
+    before = processors(unet)
+
+    def fail_while_writing():
+        with install_self_subject_attention(unet) as attention:
+            try:
+                with attention.write("reference", step=0, size=SIZE):
+                    raise KeyError
+            finally:
+                assert attention.cache.roles == []
+
+    with pytest.raises(KeyError):
+        fail_while_writing()
+    assert all(new is old for new, old in zip(processors(unet), before, strict=True))
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+
+
+def test_leaving_empties_the_cache(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+        assert attention.cache.byte_size > 0
+    assert attention.cache.byte_size == 0
+
+
+def test_reset_forgets_one_role(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+        written(attention, unet, role="previous")
+        attention.reset("previous")
+        assert attention.cache.roles == ["reference"]
+
+
+def test_only_the_named_layers_are_touched(unet):
+    name = "mid_block.attentions.0.transformer_blocks.0.attn1"
+    with install_self_subject_attention(unet, layers=[f"unet.{name}"]) as attention:
+        written(attention, unet)
+        assert list(attention.cache.page("reference", 0).entries) == [f"unet.{name}"]
+
+
+def test_an_unknown_layer_is_refused_and_the_error_lists_those_that_exist(unet):
+    with pytest.raises(UsageError, match=r"no layer is named 'mid'.*unet\.mid_block\.attentions"):
+        with install_self_subject_attention(unet, layers=["mid"]):
+            pass
+
+
+def test_installing_twice_is_refused_and_leaves_the_first_in_place(unet):
+    with install_self_subject_attention(unet) as attention:
+        with pytest.raises(UsageError, match="has self-subject attention already"):
+            with install_self_subject_attention(unet):
+                pass
+        written(attention, unet)
+        assert attention.cache.byte_size > 0
+
+
+def test_another_resolution_is_refused(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+        with attention.read({"reference": 10.0}, step=0):
+            with pytest.raises(UsageError, match=r"48 tokens .*\(8, 6\), 80 tokens to read"):
+                run(unet, size=(10, 8))
+        with pytest.raises(UsageError, match=r"from a latent of \(8, 6\), not \(6, 8\)"):
+            with attention.read({"reference": 10.0}, step=0, size=(6, 8)):
+                pass
+
+
+def test_another_step_or_role_is_refused(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet, step=3)
+        with pytest.raises(UsageError, match=r"reference: was not written at step 4 .*\[3\]"):
+            with attention.read({"reference": 10.0}, step=4):
+                pass
+        with pytest.raises(UsageError, match=r"hat: was never written .*\['reference'\]"):
+            with attention.read({"hat": 1.0}, step=3):
+                pass
+
+
+def test_a_forward_of_another_size_than_declared_is_refused(unet):
+    with install_self_subject_attention(unet) as attention:
+        with pytest.raises(UsageError, match=r"48 tokens .* latent of \(9, 9\)"):
+            with attention.write("reference", step=0, size=(9, 9)):
+                run(unet)
+        assert attention.cache.roles == []
+
+
+def test_reading_while_writing_is_refused(unet):
+    with install_self_subject_attention(unet) as attention:
+        with attention.write("reference", step=0, size=SIZE):
+            with pytest.raises(UsageError, match="is reading or writing already"):
+                with attention.read({}, step=0):
+                    pass
+
+
+def test_a_negative_weight_is_refused(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+        with pytest.raises(UsageError, match=r"reference: has weight -1.0"):
+            with attention.read({"reference": -1.0}, step=0):
+                pass
