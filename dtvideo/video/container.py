@@ -1,0 +1,102 @@
+"""Open a video file safely: plain local files of known formats, never what they point to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+
+from dtvideo.errors import MediaError
+from dtvideo.files import check_input
+
+READABLE_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mxf,asf,flv,ogg,gif,apng,"
+    "mp3,aac,wav,flac"
+)
+OPTIONS = {"format_whitelist": READABLE_FORMATS, "protocol_whitelist": "file"}
+LOOKS_LIKE = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+)
+PLAYLISTS = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<mpd", b"<smil")
+URL_REMEDY = "download the video and give the file"
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[Any]:
+    """Yield an open PyAV container of a plain local file; it is closed whatever happens.
+
+    Raises: MediaError V1, V2 (not a video), V3 (incomplete), V17 (an address or a playlist).
+    """
+    _refuse_address(path)
+    check_input(path)
+    with path.open("rb") as file:
+        try:
+            container = av.open(file, options=OPTIONS, metadata_errors="replace")
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _unreadable(path) from error
+        with container:
+            yield container
+
+
+def video_track(container: Any, path: Path) -> Any:
+    """Return the first track of moving pictures, set to decode with slice threads.
+
+    Cover art does not count. Frame threads can hang when decoding stops early, so slices.
+    Raises: MediaError V6 when there is none.
+    """
+    cover = av.stream.Disposition.attached_pic
+    for stream in container.streams.video:
+        if not stream.disposition & cover:
+            stream.thread_type = "SLICE"
+            return stream
+    held = "sound only" if container.streams.audio else "no pictures"
+    raise MediaError("V6", path, f"no video track: it holds {held}", "give a video")
+
+
+def audio_track(container: Any) -> Any | None:
+    """Return the first sound track, or None."""
+    return container.streams.audio[0] if container.streams.audio else None
+
+
+def _refuse_address(path: Path) -> None:
+    """Refuse what a person may paste for a file: http://..., concat:... and the like."""
+    text = str(path)
+    scheme = text.partition(":")[0]
+    if ":" in text and not path.exists() and scheme.isalpha() and len(scheme) > 1:
+        raise MediaError("V17", text, "is an address, not a file", URL_REMEDY)
+
+
+def _unreadable(path: Path) -> MediaError:
+    head = path.open("rb").read(512)
+    lowered = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not head:
+        return MediaError("V2", path, "is empty", "copy it again")
+    if lowered.startswith(PLAYLISTS):
+        return MediaError("V17", path, "is a playlist that points elsewhere", URL_REMEDY)
+    if head[4:8] in (b"ftyp", b"mdat", b"moov", b"free", b"wide"):
+        remedy = "copy it again, or recover the recording with a repair tool"
+        return MediaError("V3", path, "is incomplete: its index is missing or damaged", remedy)
+    kind = next((name for start, name in LOOKS_LIKE if lowered.startswith(start.lower())), None)
+    if kind is None and _is_text(head):
+        kind = "text"
+    seen = f"looks like {kind}" if kind else "is of no known video format"
+    return MediaError(
+        "V2",
+        path,
+        f"is not a media file that can be read: it {seen}",
+        "give a video such as .mp4, .mov, .webm or .mkv",
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        return head.decode("utf-8", errors="strict").isprintable() or b"\n" in head
+    except UnicodeDecodeError:
+        return False
