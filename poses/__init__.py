@@ -1,1 +1,53 @@
-"""Bodies as data: key points, skeletons, their drawing and their repair."""
+"""Bodies as data: find, read, choose, mend, fit, draw and write the poses of people.
+
+detections = extract_poses(frames, create_detector("mediapipe"), rate=rate)
+sequence = select_person(detections).sequence
+picture = draw_pose(sequence[0])
+write_clip(sequence, "dance.json")
+"""
+
+from poses.errors import DetectorError, ExplainedError, PoseError
+from poses.extract import (
+    Detections,
+    PoseDetector,
+    create_detector,
+    detector_names,
+    extract_poses,
+    register_detector,
+)
+from poses.io import read_detections, read_pose, read_poses, write_clip, write_coco, write_openpose
+from poses.render import draw_pose
+from poses.select import Selection, select_person
+from poses.skeleton import BODY18, COCO17, FACE70, HAND21, Skeleton, load_skeleton
+from poses.types import Pose, PoseSequence, confident, missing_joints
+
+__all__ = [
+    "BODY18",
+    "COCO17",
+    "FACE70",
+    "HAND21",
+    "Detections",
+    "DetectorError",
+    "ExplainedError",
+    "Pose",
+    "PoseDetector",
+    "PoseError",
+    "PoseSequence",
+    "Selection",
+    "Skeleton",
+    "confident",
+    "create_detector",
+    "detector_names",
+    "draw_pose",
+    "extract_poses",
+    "load_skeleton",
+    "missing_joints",
+    "read_detections",
+    "read_pose",
+    "read_poses",
+    "register_detector",
+    "select_person",
+    "write_clip",
+    "write_coco",
+    "write_openpose",
+]

@@ -2,6 +2,7 @@
 
     ExplainedError          one line: code, subject, problem, remedy
     └── PoseError           key points that cannot be read, found or fitted (exit 3)
+        └── DetectorError   a detector that is unknown, not installed or lacks weights (exit 4)
 
 `dtvideo.errors` hangs its own family under the same root.
 """
@@ -33,3 +34,9 @@ class PoseError(ExplainedError):
     """Key points that cannot be read, found, fitted or drawn."""
 
     exit_code = 3
+
+
+class DetectorError(PoseError):
+    """A detector that is unknown, not installed, or whose weights are missing or unsafe."""
+
+    exit_code = 4

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from poses.errors import PoseError
 
 BODY_JOINTS = 18
 HAND_JOINTS = 21
 FACE_JOINTS = 70
+CONFIDENT = 0.3
 
 Joints = Float[np.ndarray, "j 3"]
 JointTracks = Float[np.ndarray, "t j 3"]
@@ -26,6 +27,12 @@ def missing_joints(*shape: int) -> Float[np.ndarray, "*shape 3"]:
     joints = np.full((*shape, 3), np.nan)
     joints[..., 2] = 0.0
     return joints
+
+
+def confident(joints: Float[np.ndarray, "*shape 3"]) -> Bool[np.ndarray, "*shape"]:
+    """Tell which joints are known well enough to be used: finite, confidence 0.3 or more."""
+    known: np.ndarray = np.isfinite(joints).all(axis=-1) & (joints[..., 2] >= CONFIDENT)
+    return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +92,11 @@ class PoseSequence:
         if len(sizes) > 1:
             raise PoseError("P6", "poses", f"canvas sizes differ: {sorted(sizes)}", "use one size")
         tracks = {"body": np.stack([pose.body for pose in poses])}
-        for name, joints in (("left_hand", HAND_JOINTS), ("right_hand", HAND_JOINTS),
-                             ("face", FACE_JOINTS)):
+        for name, joints in (
+            ("left_hand", HAND_JOINTS),
+            ("right_hand", HAND_JOINTS),
+            ("face", FACE_JOINTS),
+        ):
             found = [getattr(pose, name) for pose in poses]
             if any(part is not None for part in found):
                 tracks[name] = np.stack(
@@ -106,11 +116,17 @@ def parts_of(pose: Pose | PoseSequence) -> dict[str, np.ndarray]:
 
 
 def _check_parts(pose: Pose | PoseSequence, *, rank: int) -> None:
-    joints = {"body": BODY_JOINTS, "left_hand": HAND_JOINTS, "right_hand": HAND_JOINTS,
-              "face": FACE_JOINTS}
+    joints = {
+        "body": BODY_JOINTS,
+        "left_hand": HAND_JOINTS,
+        "right_hand": HAND_JOINTS,
+        "face": FACE_JOINTS,
+    }
     for name, part in parts_of(pose).items():
         if part.ndim != rank or part.shape[-2:] != (joints[name], 3):
             raise PoseError(
-                "P6", name, f"has shape {part.shape}, not (..., {joints[name]}, 3)",
+                "P6",
+                name,
+                f"has shape {part.shape}, not (..., {joints[name]}, 3)",
                 "give x, y and confidence for every joint",
             )

@@ -1,0 +1,1 @@
+"""Pose detectors from other packages, each imported when it is created."""

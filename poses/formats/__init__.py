@@ -1,0 +1,1 @@
+"""Key-point file formats, one module each; `poses.io` chooses between them."""
