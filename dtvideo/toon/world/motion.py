@@ -118,10 +118,10 @@ def motions(split: Split) -> tuple[Motion, ...]:
     held_out = split == "held-out"
     taken = [take for take in _captured() if (_take(take.name) in HELD_OUT_TAKES) == held_out]
     made = [
-        Motion(f"{kind}-{variant}", *synthesise(kind, variant), rate=RATE, loop=True)
+        Motion(f"{kind}-{variant}", directions, root, rate=RATE, loop=True)
         for kind in KINDS
         if (kind in HELD_OUT_KINDS) == held_out
-        for variant in range(VARIANTS)
+        for variant, (directions, root) in enumerate(synthesise(kind, range(VARIANTS)))
     ]
     return (*taken, *made)
 
@@ -201,7 +201,7 @@ def _mirror_order() -> list[int]:
 def _mirror_signs() -> Float[np.ndarray, "bones 3"]:
     """Return the signs of a mirror in x; a vector from right to left is also turned round."""
     across = np.array([name in ("shoulders", "hips") for name in BODY_DIRECTIONS])
-    return np.where(across[:, None], np.float32([1, -1, -1]), np.float32([-1, 1, 1]))
+    return np.where(across[:, None], (1.0, -1.0, -1.0), (-1.0, 1.0, 1.0))
 
 
 _MIRROR_ORDER = _mirror_order()

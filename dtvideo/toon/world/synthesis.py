@@ -15,7 +15,7 @@ follow angles. Knees and elbows can bend one way only.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from dtvideo.toon.world.figure import BODY_DIRECTIONS
 
@@ -45,10 +44,18 @@ TRACKS = (
     *(f"{side}_{track}" for side in ("left", "right") for track in SIDE_TRACKS),
 )
 OUTWARDS = {"left": 1.0, "right": -1.0}
+LENGTH_WORDS = ("sway", "rise", "advance", "foot_out", "foot_up", "foot_ahead")
+LENGTHS = np.array([track.endswith(LENGTH_WORDS) for track in TRACKS])
+ACROSS = np.array(
+    [track in BODY_TRACKS and track.endswith(("sway", "turn", "tilt")) for track in TRACKS]
+)
+ONE_WAY = tuple(track for track in TRACKS if track.endswith(("elbow", "foot_up")))
+STEPS = 240  # of a cycle, at which tracks are worked out before they are sampled
 
-Track = Float[np.ndarray, "t"]
+Track = Float[np.ndarray, " t"]
 Vectors = Float[np.ndarray, "t 3"]
 Turns = Float[np.ndarray, "t 3 3"]
+Table = Float[np.ndarray, "t tracks"]
 
 
 @cache
@@ -67,17 +74,28 @@ KINDS: tuple[str, ...] = tuple(choreographies())
 
 
 def synthesise(
-    kind: str, variant: int
-) -> tuple[Float[np.ndarray, "t bones 3"], Float[np.ndarray, "t 3"]]:
-    """Return one cycle of a kind of motion at RATE: directions and root, as float32.
+    kind: str, variants: Iterable[int]
+) -> list[tuple[Float[np.ndarray, "t bones 3"], Float[np.ndarray, "t 3"]]]:
+    """Return one cycle of each variant of a kind of motion at RATE: directions and root.
 
     Variant 0 is the choreography itself; others differ in tempo, size, posture, side and where
     the cycle begins, as a function of the kind and the variant alone.
     """
-    tracks, heading = _performance(choreographies()[kind], rng=_generator(kind, variant))
-    pelvis = _turns(tracks, "")
-    chest = pelvis @ _turns(tracks, "chest_")
-    head = chest @ _turns(tracks, "head_")
+    performances = [_performance(kind, variant) for variant in variants]
+    values = np.concatenate([values for values, _ in performances])
+    heading = np.concatenate([heading for _, heading in performances])
+    directions, root = _body(_tracks(values), _about("y", heading))
+    ends = np.cumsum([len(values) for values, _ in performances])[:-1]
+    return list(zip(np.split(directions, ends), np.split(root, ends), strict=True))
+
+
+def _body(
+    tracks: Mapping[str, Track], heading: Turns
+) -> tuple[Float[np.ndarray, "t bones 3"], Vectors]:
+    """Return the directions and the root of a body that does what its tracks say."""
+    pelvis = _turned(tracks, "")
+    chest = pelvis @ _turned(tracks, "chest_")
+    head = chest @ _turned(tracks, "head_")
     root = np.stack([tracks["sway"], _height(tracks, pelvis), tracks["advance"]], axis=1)
     spine = _unit(0.45 * pelvis[:, :, 1] + 0.55 * chest[:, :, 1])
     bones = {
@@ -90,81 +108,53 @@ def synthesise(
     }
     for side in OUTWARDS:
         bones |= _arm(tracks, side, chest=chest) | _leg(tracks, side, pelvis=pelvis, root=root)
-    turned = Rotation.from_rotvec(heading[:, None] * [0.0, 1.0, 0.0]).as_matrix()
-    directions = np.stack([bones[name] for name in BODY_DIRECTIONS], axis=2)
-    directions = (turned @ directions).transpose(0, 2, 1)
-    root = np.einsum("tij,tj->ti", turned, root)
-    return directions.astype(np.float32), root.astype(np.float32)
+    directions = np.stack([bones[name] for name in BODY_DIRECTIONS], axis=1)
+    directions = directions @ heading.transpose(0, 2, 1)
+    return directions.astype(np.float32), _applied(heading, root).astype(np.float32)
 
 
-def _generator(kind: str, variant: int) -> np.random.Generator | None:
-    key = tuple(kind.encode())
-    return np.random.default_rng((*key, variant)) if variant else None
-
-
-def _performance(
-    plan: Mapping[str, Any], *, rng: np.random.Generator | None
-) -> tuple[dict[str, Track], Track]:
-    """Return every track of one cycle, in radians and torso lengths, and the heading."""
-    tempo, gain, start, flip = 1.0, np.ones(len(TRACKS)), 0.0, False
-    if rng is not None:
+def _performance(kind: str, variant: int) -> tuple[Table, Track]:
+    """Return the tracks of one cycle and the heading, in radians."""
+    rng = np.random.default_rng((*kind.encode(), variant))
+    tempo, gain, posture, start, flip = 1.0, np.ones(1), np.zeros(1), 0.0, False
+    if variant:
         tempo, start, flip = rng.uniform(0.8, 1.3), rng.uniform(), bool(rng.integers(2))
         gain = rng.uniform(0.8, 1.15) * rng.uniform(0.85, 1.15, len(TRACKS))
+        posture = _posture(rng)
+    plan = choreographies()[kind]
     count = max(12, round(plan["seconds"] / tempo * float(RATE)))
-    phase = np.arange(count) / count + start
-    values = np.stack([_sampled(keys, phase) for keys in _keys(plan, flip=flip)], axis=1)
-    values = _rounded(values) * gain
-    if rng is not None:
-        values += _posture(rng)
-    tracks = {
-        name: value if name in _LENGTHS else np.radians(value)
-        for name, value in zip(TRACKS, values.T, strict=True)
-    }
-    for name in _ONE_WAY:
-        tracks[name] = np.maximum(tracks[name], 0.0)
-    heading = 2 * np.pi * (phase - start) * plan.get("turns", 0) * (-1 if flip else 1)
-    return tracks, heading
+    part = np.arange(count) / count
+    values = _sampled(_table(kind), part + start)
+    values = (_flipped(values) if flip else values) * gain + posture
+    return values, 2 * np.pi * part * plan.get("turns", 0) * (-1 if flip else 1)
 
 
-_LENGTHS = frozenset(
-    name
-    for name in TRACKS
-    if name.endswith(("sway", "rise", "advance", "foot_out", "foot_up", "foot_ahead"))
-)
-_ONE_WAY = tuple(name for name in TRACKS if name.endswith(("elbow", "foot_up")))
-_ACROSS = frozenset(
-    name for name in BODY_TRACKS if name == "sway" or name.endswith(("turn", "tilt"))
-)
-_STILL = ((0.0, 0.0),)
+def _tracks(values: Table) -> dict[str, Track]:
+    """Name the columns of a table; angles in radians, and none where no joint can go."""
+    values = np.where(LENGTHS, values, np.radians(values))
+    tracks = dict(zip(TRACKS, values.T, strict=True))
+    return tracks | {name: np.maximum(tracks[name], 0.0) for name in ONE_WAY}
 
 
-def _keys(plan: Mapping[str, Any], *, flip: bool) -> list[list[tuple[float, float]]]:
-    """Return the keys of every track, in order; flip: left and right change places."""
-    both, alternate = plan.get("both", {}), plan.get("alternate", {})
+@cache
+def _table(kind: str) -> Table:
+    """Return the tracks of a choreography through one cycle of STEPS, corners rounded."""
+    plan = choreographies()[kind]
+    alternate = plan.get("alternate", {})
     later = {track: [(at + 0.5, value) for at, value in keys] for track, keys in alternate.items()}
-    sides = {
-        "left": both | alternate | plan.get("left", {}),
-        "right": both | later | plan.get("right", {}),
-    }
-    if flip:
-        sides = {"left": sides["right"], "right": sides["left"]}
-    body = plan.get("body", {})
-    keys = [
-        [
-            (at, -value if flip and track in _ACROSS else value)
-            for at, value in body.get(track, _STILL)
-        ]
-        for track in BODY_TRACKS
-    ]
-    return keys + [sides[side].get(track, _STILL) for side in OUTWARDS for track in SIDE_TRACKS]
+    tracks = dict(plan.get("body", {}))
+    for side, swung in (("left", alternate), ("right", later)):
+        own = plan.get("both", {}) | swung | plan.get(side, {})
+        tracks |= {f"{side}_{track}": keys for track, keys in own.items()}
+    phase = np.arange(STEPS) / STEPS
+    table = np.zeros((STEPS, len(TRACKS)))
+    for track, keys in tracks.items():
+        at, value = np.array(keys, dtype=np.float64).T
+        table[:, TRACKS.index(track)] = np.interp(phase, at, value, period=1.0)
+    return _rounded(table)
 
 
-def _sampled(keys: list[tuple[float, float]], phase: Track) -> Track:
-    at, value = np.array(keys, dtype=np.float64).T
-    return np.interp(phase, at, value, period=1.0)
-
-
-def _rounded(values: Float[np.ndarray, "t tracks"]) -> Float[np.ndarray, "t tracks"]:
+def _rounded(values: Table) -> Table:
     """Round the corners of periodic tracks with a Gaussian: no value leaves its range."""
     waves = np.fft.rfft(values, axis=0)
     damping = np.exp(-2 * (np.pi * ROUNDING * np.arange(len(waves))) ** 2)
@@ -172,7 +162,22 @@ def _rounded(values: Float[np.ndarray, "t tracks"]) -> Float[np.ndarray, "t trac
     return rounded
 
 
-def _posture(rng: np.random.Generator) -> Float[np.ndarray, "tracks"]:
+def _sampled(table: Table, phase: Track) -> Table:
+    """Return a table's rows at moments of the cycle, between two steps where need be."""
+    step, part = np.divmod(phase * STEPS, 1.0)
+    before = step.astype(int) % STEPS
+    part = part[:, None]
+    sampled: np.ndarray = table[before] * (1 - part) + table[(before + 1) % STEPS] * part
+    return sampled
+
+
+def _flipped(values: Table) -> Table:
+    """Swap left and right: the tracks of the sides, and the sign of what goes across."""
+    middle, left, right = np.split(values, [len(BODY_TRACKS), len(BODY_TRACKS + SIDE_TRACKS)], 1)
+    return np.concatenate([middle, right, left], axis=1) * np.where(ACROSS, -1.0, 1.0)
+
+
+def _posture(rng: np.random.Generator) -> Float[np.ndarray, " tracks"]:
     """Return what a variant adds to every track all the time: how this one carries itself."""
     spread = {"lean": 4.0, "chest_lean": 4.0, "head_lean": 6.0, "head_turn": 12.0}
     posture = {name: rng.uniform(-size, size) for name, size in spread.items()}
@@ -186,10 +191,26 @@ def _posture(rng: np.random.Generator) -> Float[np.ndarray, "tracks"]:
     return np.array([posture.get(name, 0.0) for name in TRACKS])
 
 
-def _turns(tracks: Mapping[str, Track], part: str) -> Turns:
-    """Return the turn of a part on the one below it: about y, then x, then z."""
-    angles = [tracks[f"{part}{name}"] for name in ("turn", "lean", "tilt")]
-    turns: np.ndarray = Rotation.from_euler("YXZ", np.stack(angles, axis=1)).as_matrix()
+def _about(axis: str, angle: Track) -> Turns:
+    """Return turns about an axis, counterclockwise as seen from its positive end."""
+    turns = np.zeros((len(angle), 3, 3))
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    turns[:, "xyz".index(axis), "xyz".index(axis)] = 1.0
+    turns[:, first, first] = turns[:, second, second] = np.cos(angle)
+    turns[:, second, first] = np.sin(angle)
+    turns[:, first, second] = -turns[:, second, first]
+    return turns
+
+
+def _applied(turns: Turns, vectors: Vectors) -> Vectors:
+    turned: np.ndarray = np.einsum("tij,tj->ti", turns, vectors)
+    return turned
+
+
+def _turned(tracks: Mapping[str, Track], part: str) -> Turns:
+    """Return how a part is turned against the one below it."""
+    turn, lean, tilt = (tracks[f"{part}{name}"] for name in ("turn", "lean", "tilt"))
+    turns: np.ndarray = _about("y", turn) @ _about("x", lean) @ _about("z", tilt)
     return turns
 
 
@@ -203,7 +224,7 @@ def _height(tracks: Mapping[str, Track], pelvis: Turns) -> Track:
         away = np.minimum((level**2).sum(axis=1), (0.9 * REACH) ** 2)
         limit = tracks[f"{side}_foot_up"] + np.sqrt(REACH**2 - away) - THIGH - SHIN - hip[:, 1]
         height = np.minimum(height, limit)
-    return _rounded(height[:, None])[:, 0]
+    return height
 
 
 def _foot(tracks: Mapping[str, Track], side: str) -> Vectors:
@@ -213,15 +234,9 @@ def _foot(tracks: Mapping[str, Track], side: str) -> Vectors:
 
 
 def _arm(tracks: Mapping[str, Track], side: str, *, chest: Turns) -> dict[str, Vectors]:
-    angles = np.stack(
-        [
-            -tracks[f"{side}_arm_raise"],
-            OUTWARDS[side] * tracks[f"{side}_arm_spread"],
-            OUTWARDS[side] * tracks[f"{side}_arm_turn"],
-        ],
-        axis=1,
-    )
-    arm = chest @ Rotation.from_euler("XZY", angles).as_matrix()
+    raised, spread, turn = (tracks[f"{side}_arm_{name}"] for name in ("raise", "spread", "turn"))
+    arm = chest @ _about("x", -raised)
+    arm = arm @ _about("z", OUTWARDS[side] * spread) @ _about("y", OUTWARDS[side] * turn)
     elbow = tracks[f"{side}_elbow"][:, None]
     return {
         f"{side}_upper_arm": -arm[:, :, 1],
@@ -238,8 +253,8 @@ def _leg(
     length = np.clip(np.linalg.norm(way, axis=1, keepdims=True), 0.25 * REACH, REACH)
     way = _unit(way)
     toe_out = OUTWARDS[side] * tracks[f"{side}_toe_out"]
-    ahead = _swung(np.einsum("tji,tj->ti", pelvis, way), toe_out)
-    knee = np.einsum("tij,tj->ti", pelvis, ahead)
+    ahead = _swung(_applied(pelvis.transpose(0, 2, 1), way), toe_out)
+    knee = _applied(pelvis, ahead)
     cosine = (THIGH**2 + length**2 - SHIN**2) / (2 * THIGH * length)
     thigh = cosine * way + np.sqrt(1 - np.minimum(cosine, 1.0) ** 2) * knee
     heel = tracks[f"{side}_heel"]
@@ -259,7 +274,8 @@ def _swung(way: Vectors, toe_out: Track) -> Vectors:
     ahead = np.stack([np.sin(toe_out), np.zeros_like(toe_out), np.cos(toe_out)], axis=1)
     between = way - [0.0, 1.0, 0.0]
     part = (between * ahead).sum(axis=1) / np.maximum(1.0 - way[:, 1], 1e-6)
-    return ahead - part[:, None] * between
+    swung: np.ndarray = ahead - part[:, None] * between
+    return swung
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -1,0 +1,1 @@
+"""Shared parts of training: the optimiser loop, checkpoints and data."""

@@ -1,0 +1,128 @@
+"""The optimiser loop that every training job shares: one function, resumable to the bit."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dtvideo.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
+
+LossAt = Callable[[int], tuple[Tensor, Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """How weights are moved, averaged and kept."""
+
+    steps: int
+    """Number of optimiser steps of the whole run."""
+    learning_rate: float = 3e-4
+    warmup: int = 200
+    """Steps in which the learning rate rises from 0."""
+    decay: float = 0.3
+    """Last part of the run in which the learning rate falls to 0 along a cosine."""
+    weight_decay: float = 0.01
+    gradient_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    average: float = 0.999
+    """Decay of the exponential moving average of the weights."""
+    checkpoint_every: int = 500
+    log_every: int = 50
+
+
+def learning_rate_at(step: int, settings: OptimiserSettings) -> float:
+    """Return the learning rate of a step: linear warm-up, constant, cosine decay."""
+    rise = min(1.0, (step + 1) / max(1, settings.warmup))
+    tail = max(1, round(settings.steps * settings.decay))
+    into_tail = max(0, step - (settings.steps - tail)) / tail
+    return settings.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, into_tail)))
+
+
+def optimise(
+    module: nn.Module,
+    loss_at: LossAt,
+    settings: OptimiserSettings,
+    *,
+    folder: Path,
+    report: Callable[[str], None] = print,
+    after_step: Callable[[int], None] | None = None,
+) -> TrainingState:
+    """Minimise `loss_at(step)` from the last checkpoint in `folder` to the last step.
+
+    Since the loss is a function of the step alone, a run that was stopped goes on exactly as
+    one that was not. Writes `checkpoint.safetensors` and one JSON line per log into `folder`.
+    """
+    state = _open_state(module, settings, folder)
+    path, log = folder / "checkpoint.safetensors", _Log(folder / "log.jsonl", report)
+    while state.step < settings.steps:
+        _advance(state, loss_at, settings, log)
+        if state.step % settings.checkpoint_every == 0 or state.step == settings.steps:
+            save_checkpoint(state, path)
+        if after_step is not None:
+            after_step(state.step)
+    return state
+
+
+def _open_state(module: nn.Module, settings: OptimiserSettings, folder: Path) -> TrainingState:
+    folder.mkdir(parents=True, exist_ok=True)
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(
+        trainable, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
+    )
+    average = {name: value.detach().clone() for name, value in module.named_parameters()}
+    state = TrainingState(module, optimiser, average)
+    if (folder / "checkpoint.safetensors").exists():
+        load_checkpoint(state, folder / "checkpoint.safetensors")
+    return state
+
+
+def _advance(
+    state: TrainingState, loss_at: LossAt, settings: OptimiserSettings, log: "_Log"
+) -> None:
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate_at(state.step, settings)
+    loss, figures = loss_at(state.step)
+    if not math.isfinite(loss.item()):
+        raise FloatingPointError(f"loss is {loss.item()} at step {state.step}")
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(state.module.parameters(), settings.gradient_norm)
+    state.optimiser.step()
+    state.step += 1
+    _update_average(state, settings.average)
+    log.add(state.step, {"loss": loss.item(), "gradient": float(norm), **figures},
+            every=settings.log_every)
+
+
+@torch.no_grad()
+def _update_average(state: TrainingState, decay: float) -> None:
+    decay = min(decay, (1 + state.step) / (10 + state.step))
+    for name, parameter in state.module.named_parameters():
+        state.average[name].lerp_(parameter, 1 - decay)
+
+
+class _Log:
+    """Means of the figures since the last line, as JSON lines and as text."""
+
+    def __init__(self, path: Path, report: Callable[[str], None]) -> None:
+        self._path, self._report = path, report
+        self._sums: dict[str, list[float]] = {}
+        self._since = time.perf_counter()
+
+    def add(self, step: int, figures: Mapping[str, float], *, every: int) -> None:
+        for name, value in figures.items():
+            self._sums.setdefault(name, []).append(value)
+        if step % every:
+            return
+        means = {name: sum(values) / len(values) for name, values in self._sums.items()}
+        seconds = (time.perf_counter() - self._since) / every
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "seconds": round(seconds, 4), **means}) + "\n")
+        told = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+        self._report(f"step {step} {told} ({seconds:.2f} s a step)")
+        self._sums, self._since = {}, time.perf_counter()
