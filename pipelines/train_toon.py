@@ -25,7 +25,7 @@ class AutoencoderTraining:
     """Stage 1: pictures to latents and back."""
 
     optimiser: OptimiserSettings = OptimiserSettings(
-        steps=4500, learning_rate=1e-3, decay=0.5
+        steps=5000, learning_rate=2e-3, decay=0.6
     )
     seed: int = 0
     batch: int = 8

@@ -11,18 +11,18 @@ from dtvideo.toon.tokenizer import MAX_TOKENS
 
 SIZE = 128
 """Side of the pictures that the model is trained on, in pixels."""
-LATENT_CHANNELS = 4
+LATENT_CHANNELS = 8
 TEXT_WIDTH = 96
 CHANNELS = (48, 96, 160)
 HEADS = (1, 3, 5)
 
 
 def build_autoencoder() -> AutoencoderKL:
-    """Return an untrained autoencoder: 4 latent channels, one latent for 4 x 4 pixels."""
+    """Return an untrained autoencoder: 8 latent channels, one latent for 4 x 4 pixels."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(24, 48, 64),
+        block_out_channels=(16, 32, 64),
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
