@@ -22,7 +22,7 @@ from dtvideo.images import resize
 from dtvideo.video import VideoWriter, read_frames
 
 MEMBER = "Pose2Sim/Demo_SinglePerson/videos/cam02.mp4"
-LEFT, TOP, WIDTH, HEIGHT = 234, 224, 594, 1056  # around the man, 9:16
+LEFT, TOP, WIDTH, HEIGHT = 180, 180, 702, 1248  # around the man, 9:16
 SIZE = (270, 480)
 RATE = Fraction(30)
 FIRST, STOP = 2, 47  # of the frames at 30 per second
