@@ -1,0 +1,73 @@
+"""The body as a tree of segments that hang from the neck, and how long the segments look.
+
+A nineteenth joint, the pelvis in the middle of the hips, joins the legs to the neck. Segments are
+named alike on both sides: what is known of one arm is believed of the other.
+"""
+
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float
+
+from poses.types import confident
+
+NECK, PELVIS = 1, 18
+HIPS, ANKLES = (8, 11), (10, 13)
+
+# Joint, the joint it hangs from, and the name of the segment between, from the neck outwards.
+TREE = (
+    (0, 1, "head"), (14, 0, "eye"), (15, 0, "eye"), (16, 14, "ear"), (17, 15, "ear"),
+    (2, 1, "shoulder"), (3, 2, "upper arm"), (4, 3, "forearm"),
+    (5, 1, "shoulder"), (6, 5, "upper arm"), (7, 6, "forearm"),
+    (18, 1, "torso"),
+    (8, 18, "hip"), (9, 8, "thigh"), (10, 9, "shin"),
+    (11, 18, "hip"), (12, 11, "thigh"), (13, 12, "shin"),
+)  # fmt: skip
+
+SEGMENTS = tuple(dict.fromkeys(segment for _, _, segment in TREE))
+LONG_SEGMENTS = ("torso", "upper arm", "forearm", "thigh", "shin")
+# The segments that are believed, in this order, where one cannot be measured.
+NEIGHBOURS = MappingProxyType(
+    {
+        "head": ("eye", "ear"),
+        "eye": ("ear", "head"),
+        "ear": ("eye", "head"),
+        "upper arm": ("forearm",),
+        "forearm": ("upper arm",),
+        "thigh": ("shin",),
+        "shin": ("thigh",),
+    }
+)
+
+Tree = Float[np.ndarray, "*t 19 2"]
+
+
+def tree_places(body: Float[np.ndarray, "*t 18 3"]) -> Tree:
+    """Return the places of the 18 joints and the pelvis; NaN where they are not confident.
+
+    With one hip only, the pelvis is there; a neck that is missing is put between the shoulders.
+    """
+    known = np.where(confident(body)[..., None], body[..., :2], np.nan)
+    right, left = known[..., HIPS[0], :], known[..., HIPS[1], :]
+    right, left = np.where(np.isnan(right), left, right), np.where(np.isnan(left), right, left)
+    places = np.concatenate([known, ((right + left) / 2)[..., None, :]], axis=-2)
+    between = (places[..., 2, :] + places[..., 5, :]) / 2
+    neck = places[..., NECK, :]
+    places[..., NECK, :] = np.where(np.isnan(neck), between, neck)
+    return places
+
+
+def segment_lengths(places: Float[np.ndarray, "t 19 2"], *, percentile: float) -> dict[str, float]:
+    """Return each segment's length in pixels, the longer side's percentile over all frames.
+
+    Foreshortening only makes segments look shorter, so a high percentile comes near the truth.
+    Segments that are never seen, or never longer than a pixel, are left out.
+    """
+    longest: dict[str, float] = {}
+    for joint, parent, segment in TREE:
+        seen = np.linalg.norm(places[:, joint] - places[:, parent], axis=-1)
+        seen = seen[np.isfinite(seen)]
+        length = float(np.percentile(seen, percentile)) if seen.size else 0.0
+        if length > max(1.0, longest.get(segment, 0.0)):
+            longest[segment] = length
+    return longest

@@ -1,0 +1,297 @@
+"""Fit the motion of one body to the proportions of another.
+
+Every segment keeps its direction and its foreshortening and takes the reference's length. Lengths
+are those of the whole clip, never of one frame; left and right are believed of each other; what
+the reference hides, or shows foreshortened, follows its neighbours or the overall scale. The feet
+keep their height above the ground, and the way the body travels is scaled with its legs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from poses.errors import PoseError
+from poses.frames import in_words
+from poses.limbs import (
+    ANKLES,
+    LONG_SEGMENTS,
+    NECK,
+    NEIGHBOURS,
+    PELVIS,
+    SEGMENTS,
+    TREE,
+    segment_lengths,
+    tree_places,
+)
+from poses.types import Joints, JointTracks, Pose, PoseSequence, confident, parts_of
+
+LONGEST_PERCENTILE = 95.0
+GROUND_PERCENTILE = 90.0
+MAX_STRETCH = 1.3
+MAX_UNEVENNESS = 2.0
+MAX_DEVIATION = 2.5
+MAX_HEAD_DEVIATION = 8.0
+_NOSE = 0
+_CENTRES = {"right_hand": 4, "left_hand": 7, "face": _NOSE}
+# Wrist to the middle finger's root, and the width of the jaw.
+_SPANS = {"right_hand": (0, 9), "left_hand": (0, 9), "face": (0, 16)}
+
+Places = Float[np.ndarray, "t 19 2"]
+
+
+@dataclass(frozen=True)
+class RetargetReport:
+    """How a motion was fitted.
+
+    scale: overall, reference to driver; ratios: by segment; anchor: what was aligned ("ground",
+    "hips", "neck" or "nose"); ground: its row in the reference in pixels; shortened: how many
+    segments of all frames were longer than allowed; lost_frames: no neck, so nothing to hang a
+    body from; outside_frames: a joint is outside the picture; warnings: in words.
+    """
+
+    scale: float
+    ratios: dict[str, float]
+    anchor: str
+    ground: float | None
+    shortened: int
+    lost_frames: tuple[int, ...]
+    outside_frames: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Say in one line how the motion was scaled and placed, and what is doubtful."""
+        text = f"scaled by {self.scale:.2f}, placed by the {self.anchor}"
+        return "; ".join((text, *self.warnings))
+
+
+def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, RetargetReport]:
+    """Give the motion the reference's proportions, place and canvas; a pure function.
+
+    Joints missing in the motion stay missing. No segment becomes longer than 1.3 times the
+    length that is believed of the reference's.
+    Raises: PoseError R11 when the reference shows no segment that the motion shows too.
+    """
+    places, target = tree_places(sequence.body), tree_places(reference.body)
+    own = segment_lengths(places, percentile=LONGEST_PERCENTILE)
+    wanted = segment_lengths(target[None], percentile=100)
+    scale, ratios, warnings = _ratios(own, wanted)
+    limits = {name: MAX_STRETCH * ratios[name] * own.get(name, np.inf) for name in SEGMENTS}
+    hung, shortened = _hang(places, ratios=ratios, limits=limits)
+    offset, anchor, ground = _place(
+        places, hung, target, leg_scale=_leg_scale(own, ratios, scale=scale)
+    )
+    fitted = hung + offset[:, None]
+    parts = _parts(sequence, reference, driver=places, fitted=fitted, ratios=ratios)
+    result = PoseSequence(size=reference.size, rate=sequence.rate, **parts)
+    lost = np.isnan(places[:, NECK, 0]) & confident(sequence.body).any(axis=1)
+    outside = _outside(result)
+    if lost.any():
+        warnings.append(f"no neck in frames {in_words(np.flatnonzero(lost))}: left empty")
+    if outside.any():
+        warnings.append(f"leaves the picture in frames {in_words(np.flatnonzero(outside))}")
+    return result, RetargetReport(
+        scale=scale,
+        ratios=ratios,
+        anchor=anchor,
+        ground=ground,
+        shortened=shortened,
+        lost_frames=tuple(np.flatnonzero(lost).tolist()),
+        outside_frames=tuple(np.flatnonzero(outside).tolist()),
+        warnings=tuple(warnings),
+    )
+
+
+def _ratios(
+    own: dict[str, float], wanted: dict[str, float]
+) -> tuple[float, dict[str, float], list[str]]:
+    """Return the overall scale, the ratio of every segment, and what had to be assumed."""
+    shared = [name for name in SEGMENTS if name in own and name in wanted]
+    measured = {name: wanted[name] / own[name] for name in shared}
+    if not measured:
+        raise PoseError(
+            "R11",
+            "reference",
+            f"shows {sorted(wanted) or 'no segment'}, the motion {sorted(own) or 'none'}",
+            "give key points of the reference that share a limb with the motion",
+        )
+    long = [measured[name] for name in LONG_SEGMENTS if name in measured]
+    scale = float(np.median(long or list(measured.values())))
+    warnings = []
+    odd = [name for name in measured if _implausible(name, measured, scale)]
+    for name in odd:
+        ratio = measured.pop(name)
+        warnings.append(f"{name} would be scaled by {ratio:.2f}, foreshortened: scaled like others")
+    hidden = [name for name in SEGMENTS if name in own and name not in wanted]
+    if hidden:
+        warnings.append(f"the reference hides {', '.join(hidden)}: scaled like others")
+    return scale, {name: _believed(name, measured, scale) for name in SEGMENTS}, warnings
+
+
+def _implausible(name: str, measured: dict[str, float], scale: float) -> bool:
+    """Tell whether a ratio is more likely a segment seen from its end than a proportion.
+
+    A head may be of any size beside the body, as in cartoons, but its parts go together; of the
+    two segments of an arm or a leg the one further from the overall scale is doubted.
+    """
+    deviation = _unevenness(measured[name], scale)
+    if name == "head":
+        return deviation > MAX_HEAD_DEVIATION
+    if name in ("eye", "ear"):
+        return _unevenness(measured[name], measured.get("head", scale)) > MAX_DEVIATION
+    for neighbour in NEIGHBOURS.get(name, ()):
+        other = measured.get(neighbour, measured[name])
+        if _unevenness(measured[name], other) > MAX_UNEVENNESS:
+            return deviation > _unevenness(other, scale)
+    return deviation > MAX_DEVIATION
+
+
+def _unevenness(one: float, other: float) -> float:
+    return max(one / other, other / one)
+
+
+def _believed(name: str, measured: dict[str, float], scale: float) -> float:
+    candidates = (name, *NEIGHBOURS.get(name, ()))
+    return next((measured[one] for one in candidates if one in measured), scale)
+
+
+def _leg_scale(own: dict[str, float], ratios: dict[str, float], *, scale: float) -> float:
+    """Return how much longer the reference's legs are: what travelling is scaled with."""
+    legs = [name for name in ("thigh", "shin") if name in own]
+    if not legs:
+        return scale
+    return sum(own[name] * ratios[name] for name in legs) / sum(own[name] for name in legs)
+
+
+def _hang(
+    places: Places, *, ratios: dict[str, float], limits: dict[str, float]
+) -> tuple[Places, int]:
+    """Rebuild the bodies about necks at the origin, with scaled segments.
+
+    A joint whose parent is missing hangs from the next joint that is there; its segment may be
+    as long as those it spans. Returns the bodies and how many segments had to be shortened.
+    """
+    hung = np.full_like(places, np.nan)
+    hung[:, NECK] = places[:, NECK] * 0
+    nearest, nearest_hung = places.copy(), hung.copy()
+    reach = np.zeros(places.shape[:2])
+    shortened = 0
+    for joint, parent, segment in TREE:
+        vector = (places[:, joint] - nearest[:, parent]) * ratios[segment]
+        limit = limits[segment] + reach[:, parent]
+        length = np.linalg.norm(vector, axis=1)
+        shortened += int(np.sum(length > limit))
+        vector *= np.minimum(1, limit / np.maximum(length, 1e-9))[:, None]
+        hung[:, joint] = nearest_hung[:, parent] + vector
+        missing = np.isnan(hung[:, joint, 0])
+        nearest[:, joint] = np.where(missing[:, None], nearest[:, parent], places[:, joint])
+        nearest_hung[:, joint] = np.where(missing[:, None], nearest_hung[:, parent], hung[:, joint])
+        reach[:, joint] = np.where(missing, limit, 0)
+    return hung, shortened
+
+
+def _place(
+    places: Places, hung: Places, target: Float[np.ndarray, "19 2"], *, leg_scale: float
+) -> tuple[Float[np.ndarray, "t 2"], str, float | None]:
+    """Return where to put each body's neck, what was aligned, and the reference's ground.
+
+    The clip's median place comes to the reference's place; where both show feet, the lowest foot
+    keeps its height above the ground instead, scaled.
+    """
+    name, joint = _anchor(places, target)
+    travel = (places[:, joint] - np.nanmedian(places[:, joint], axis=0)) * leg_scale
+    offset = _fill(target[joint] + travel - hung[:, joint], places, scale=leg_scale)
+    feet = target[list(ANKLES), 1]
+    low, hung_low = _lowest(places), _lowest(hung)
+    present = ~np.isnan(places[:, NECK, 0])
+    if np.isnan(feet).all() or np.isnan(low[present]).mean() > 0.5:
+        return offset, name, None
+    ground = float(np.nanmax(feet))
+    height = (low - np.nanpercentile(low, GROUND_PERCENTILE)) * leg_scale
+    column = np.column_stack([offset[:, 0], ground + height - hung_low])
+    offset[:, 1] = _fill(column, places, scale=leg_scale)[:, 1]
+    return offset, "ground", ground
+
+
+def _anchor(places: Places, target: Float[np.ndarray, "19 2"]) -> tuple[str, int]:
+    """Return the joint to align: the first that the reference and half of the clip show."""
+    for name, joint in (("hips", PELVIS), ("neck", NECK), ("nose", _NOSE)):
+        if np.isfinite(target[joint]).all() and np.isfinite(places[:, joint, 0]).mean() >= 0.5:
+            return name, joint
+    raise PoseError(
+        "R11",
+        "reference",
+        "shows neither hips, neck nor nose where the motion does",
+        "give key points of the reference with one of these",
+    )
+
+
+def _lowest(places: Places) -> Float[np.ndarray, " t"]:
+    """Return the row of the lower ankle that is there, NaN where none is."""
+    feet = places[:, list(ANKLES), 1]
+    lower: np.ndarray = np.fmax(feet[:, 0], feet[:, 1])
+    return lower
+
+
+def _fill(
+    offset: Float[np.ndarray, "t 2"], places: Places, *, scale: float
+) -> Float[np.ndarray, "t 2"]:
+    """Fill frames whose anchor is missing: the neck travels as it does, scaled."""
+    travel = places[:, NECK] * scale
+    known = np.isfinite(offset - travel).all(axis=1)
+    frames = np.arange(len(offset))
+    rest = [np.interp(frames, frames[known], (offset - travel)[known, axis]) for axis in (0, 1)]
+    return np.stack(rest, axis=-1) + travel
+
+
+def _parts(
+    sequence: PoseSequence,
+    reference: Pose,
+    *,
+    driver: Places,
+    fitted: Places,
+    ratios: dict[str, float],
+) -> dict[str, JointTracks]:
+    """Return the fitted body, and hands and face scaled about wrists and nose."""
+    parts = parts_of(sequence)
+    parts["body"] = _joined(fitted[:, :18], parts["body"])
+    for name in parts.keys() & {"left_hand", "right_hand", "face"}:
+        joint = _CENTRES[name]
+        fallback = ratios["eye"] if name == "face" else ratios["forearm"]
+        ratio = _part_ratio(parts[name], getattr(reference, name), _SPANS[name], fallback)
+        places = fitted[:, None, joint] + (parts[name][..., :2] - driver[:, None, joint]) * ratio
+        parts[name] = _joined(places, parts[name])
+    return parts
+
+
+def _part_ratio(
+    tracks: JointTracks, part: Joints | None, span: tuple[int, int], fallback: float
+) -> float:
+    """Return the ratio of one span of a hand or face, if both show it and it is plausible."""
+    if part is None:
+        return fallback
+    seen = np.where(confident(tracks)[..., None], tracks[..., :2], np.nan)[:, list(span)]
+    wanted = np.where(confident(part)[:, None], part[:, :2], np.nan)[list(span)]
+    lengths = np.linalg.norm(np.diff(seen, axis=1), axis=-1)
+    lengths = lengths[np.isfinite(lengths)]
+    length = float(np.linalg.norm(wanted[1] - wanted[0]))
+    if not lengths.size or not np.isfinite(length):
+        return fallback
+    ratio = length / max(float(np.percentile(lengths, LONGEST_PERCENTILE)), 1.0)
+    return ratio if 1 / MAX_DEVIATION < ratio / fallback < MAX_DEVIATION else fallback
+
+
+def _joined(places: Float[np.ndarray, "t j 2"], tracks: JointTracks) -> JointTracks:
+    """Return places with the tracks' confidences; a place that is not known is missing."""
+    known = np.isfinite(places).all(axis=-1, keepdims=True)
+    return np.concatenate(
+        [np.where(known, places, np.nan), np.where(known, tracks[..., 2:], 0)], axis=-1
+    )
+
+
+def _outside(sequence: PoseSequence) -> Bool[np.ndarray, " t"]:
+    """Tell in which frames a confident joint lies outside the picture."""
+    places = sequence.body[..., :2]
+    inside = ((places >= 0) & (places <= sequence.size)).all(axis=-1)
+    outside: np.ndarray = np.any(confident(sequence.body) & ~inside, axis=1)
+    return outside
