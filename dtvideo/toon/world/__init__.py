@@ -1,8 +1,9 @@
 """The drawn world: pictures of characters for which the truth is known."""
 
+from dtvideo.toon.world.captions import attributes, caption
 from dtvideo.toon.world.draw import Drawing, draw
 from dtvideo.toon.world.figure import BODY_DIRECTIONS, Camera, Stance, standing
-from dtvideo.toon.world.identity import Identity, attributes, caption, identity_from_seed
+from dtvideo.toon.world.identity import Identity, identity_from_seed
 from dtvideo.toon.world.scene import (
     HELD_OUT_IDENTITIES,
     TRAIN_IDENTITIES,

@@ -1,105 +1,215 @@
-"""The parts of a character below the head: limbs, torso and what is worn on them."""
+"""Limbs: arms, legs, hands, feet and tails, with what is worn on them."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from dtvideo.toon.world.canvas import Canvas, Colour, darker
+from dtvideo.toon.world.canvas import Canvas, Colour, Mark, mixed, scaled
+from dtvideo.toon.world.clothes import back_parts, torso_part
 from dtvideo.toon.world.figure import Figure, Vector
-from dtvideo.toon.world.identity import Identity
-from dtvideo.toon.world.solids import Tube, capsule, chain, disc
+from dtvideo.toon.world.identity import Cloth, Identity
+from dtvideo.toon.world.palette import WHITE
+from dtvideo.toon.world.patterns import pattern_marks
+from dtvideo.toon.world.solids import capsule, chain, disc, limb_tube, unit
 
 Part = tuple[float, Callable[[Canvas], None]]
 
 
 def body_parts(identity: Identity, figure: Figure) -> list[Part]:
-    """Return the parts of the body with their depths."""
-    parts = [_torso(identity, figure)]
+    """Return the parts below the head with their depths."""
+    torso_depth, paint_torso = torso_part(identity, figure)
+    parts = [(torso_depth, paint_torso), *back_parts(identity, figure, depth=torso_depth)]
+    skirt = identity.outfit.top.kind in ("dress", "coat") or identity.outfit.bottom.kind == "skirt"
     for side in ("right", "left"):
-        parts += [_leg(identity, figure, side), _foot(identity, figure, side)]
-        parts += _arm(identity, figure, side)
-    return parts
-
-
-def _torso(identity: Identity, figure: Figure) -> Part:
-    build, joints = figure.build, figure.joints
-    spine = joints["neck"] - joints["pelvis"]
-    hem = -0.1
-    levels = (hem, 0.3, 0.72, 0.9, 1.0)
-    hip = build.hip + build.leg_width * 0.9
-    widths = (
-        hip,
-        build.waist * 0.9,
-        build.shoulder * 1.02,
-        build.shoulder * 0.9,
-        build.arm_width * 0.9,
-    )
-    if identity.top.kind == "dress":
-        levels, widths = (-0.55, *levels[1:]), (hip * 1.6, *widths[1:])
-    depths = [min(build.chest_depth, width) for width in widths]
-    tube = Tube(
-        centres=np.stack([joints["pelvis"] + level * spine for level in levels]),
-        lefts=np.stack([figure.torso.left * width for width in widths]),
-        forwards=np.stack([figure.torso.forward * depth for depth in depths]),
-    )
-    depth = float((joints["neck"] + joints["pelvis"])[2] / 2)
-
-    def paint(canvas: Canvas) -> None:
-        neck = capsule(joints["neck"], joints["skull"], radii=(build.arm_width, build.arm_width))
-        canvas.paint([neck], identity.skin)
-        canvas.paint(tube.shapes(), identity.top.colour)
-
-    return depth, paint
+        depth, paint_leg = _leg(identity, figure, side)
+        parts.append((min(depth, torso_depth - 0.005) if skirt else depth, paint_leg))
+        parts.append(_arm(identity, figure, side))
+    return parts + _tail(identity, figure)
 
 
 def _leg(identity: Identity, figure: Figure, side: str) -> Part:
     hip, knee, ankle = (figure.joints[f"{side}_{name}"] for name in ("hip", "knee", "ankle"))
-    width = figure.build.leg_width
-    cloth = identity.bottom
+    depth = float((knee[2] * 2 + hip[2] + ankle[2]) / 4) - 0.02
 
     def paint(canvas: Canvas) -> None:
-        radii = (width * 1.15, width, width * 0.75)
-        if cloth.kind == "trousers":
-            canvas.paint(chain((hip, knee, ankle), radii), cloth.colour)
-            return
-        canvas.paint(chain((hip, knee, ankle), radii), identity.skin)
-        middle = hip * 0.35 + knee * 0.65
-        canvas.paint([capsule(hip, middle, radii=(width * 1.2, width * 1.2))], cloth.colour)
+        boots = identity.outfit.shoes.kind == "boots"
+        if not boots:
+            _paint_foot(canvas, identity, figure, side)
+        _paint_leg(canvas, identity, figure, points=(hip, knee, ankle))
+        if boots:
+            _paint_foot(canvas, identity, figure, side)
 
-    return float((knee[2] * 2 + hip[2]) / 3) - 0.02, paint
+    return depth, paint
 
 
-def _foot(identity: Identity, figure: Figure, side: str) -> Part:
-    ankle, toe = figure.joints[f"{side}_ankle"], figure.joints[f"{side}_toe"]
-    radius = figure.build.ankle * 0.95
+def _paint_leg(
+    canvas: Canvas, identity: Identity, figure: Figure, *, points: tuple[Vector, Vector, Vector]
+) -> None:
+    hip, knee, _ = points
+    width, cloth = figure.build.leg_width, identity.outfit.bottom
+    radii = (width * 1.12, width * 0.95, width * 0.72)
+    dress = identity.outfit.top.kind == "dress" and cloth.kind != "trousers"
+    forward = figure.hips.forward
+    if cloth.kind in ("trousers", "overalls") and not dress:
+        loose = (width * 1.18, width * 1.02, width * 0.92)
+        tube = limb_tube(points, loose, forward=forward)
+        marks = _cloth_marks(cloth, tube, figure) + [Mark(tube.band(0.93, 1.0), cloth.second)] * (
+            cloth.pattern == "banded"
+        )
+        canvas.paint(chain(points, loose), cloth.colour, marks=marks)
+        return
+    marks = []
+    if identity.kind == "robot":
+        tube = limb_tube(points, radii, forward=forward)
+        marks = [Mark(tube.band(a, a + 0.04), scaled(identity.skin, 0.6)) for a in (0.45, 0.52)]
+    canvas.paint(chain(points, radii), identity.skin, marks=marks)
+    if cloth.kind == "shorts" and not dress:
+        middle = hip * 0.3 + knee * 0.7
+        loose_end = (width * 1.2, width * 1.22)
+        tube = limb_tube((hip, middle), loose_end, forward=forward)
+        canvas.paint(
+            [capsule(hip, middle, radii=loose_end)],
+            cloth.colour,
+            marks=_cloth_marks(cloth, tube, figure),
+        )
+
+
+def _cloth_marks(cloth: Cloth, tube: object, figure: Figure) -> list[Mark]:
+    if cloth.pattern in ("plain", "banded"):
+        return []
+    return pattern_marks(tube, cloth.pattern, cloth.second, cell=figure.build.torso * 0.3)
+
+
+def _paint_foot(canvas: Canvas, identity: Identity, figure: Figure, side: str) -> None:
+    build, shoes = figure.build, identity.outfit.shoes
+    knee, ankle, toe = (figure.joints[f"{side}_{name}"] for name in ("knee", "ankle", "toe"))
+    radius = max(build.ankle * 0.9, build.leg_width * 0.72)
+    low = unit(ankle - knee) * (build.ankle - radius) * 0.6
+    heel, tip = ankle + low, toe + low * 0.5
+    tip_radius = radius * (0.82 if shoes.kind != "none" else 0.95)
+    if shoes.kind in ("none", "sandals"):
+        marks = []
+        if shoes.kind == "sandals":
+            strap = (heel + 2 * tip) / 3
+            up = np.array([0.0, radius, 0.0])
+            across = np.stack([strap + up, strap - up])
+            marks = [Mark(across[:, :2], shoes.colour, width=radius * 0.5)]
+        canvas.paint([capsule(heel, tip, radii=(radius * 0.9, tip_radius))], identity.skin,
+                     marks=marks)  # fmt: skip
+        return
+    shapes = [capsule(heel, tip, radii=(radius, tip_radius))]
+    if shoes.kind == "boots":
+        top = ankle + (knee - ankle) * 0.42
+        shapes.append(capsule(ankle, top, radii=(radius, build.leg_width * 1.0)))
+    sole = unit(np.cross(toe - ankle, figure.hips.left))
+    sole = sole if sole @ (ankle - knee) > 0 else -sole
+    line = np.stack([heel - (tip - heel) * 0.6, tip + (tip - heel) * 0.6]) + sole * radius * 0.95
+    colour = WHITE if shoes.pattern != "plain" else scaled(shoes.colour, 0.6)
+    marks = [Mark(line[:, :2], colour, width=radius * 0.55)]
+    canvas.paint(shapes, shoes.colour, marks=marks)
+
+
+def _arm(identity: Identity, figure: Figure, side: str) -> Part:
+    points = tuple(figure.joints[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist"))
+    _, elbow, wrist = points
+    depth = float(elbow[2] * 0.4 + wrist[2] * 0.6) + 0.01
 
     def paint(canvas: Canvas) -> None:
-        canvas.paint([capsule(ankle, toe, radii=(radius, radius))], identity.shoes.colour)
+        _paint_hand(canvas, identity, figure, elbow=elbow, wrist=wrist, side=side)
+        _paint_sleeve(canvas, identity, figure, points=points)
 
-    return float((ankle[2] + toe[2]) / 2) - 0.02, paint
+    return depth, paint
 
 
-def _arm(identity: Identity, figure: Figure, side: str) -> list[Part]:
-    shoulder, elbow, wrist = (
-        figure.joints[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")
-    )
-    width = figure.build.arm_width
-    radii = (width, width * 0.9, width * 0.75)
-    hand = wrist + _unit(wrist - elbow) * figure.build.hand * 0.8
-    sleeve: Colour = identity.top.colour if identity.sleeve == "long" else identity.skin
+def _paint_sleeve(
+    canvas: Canvas, identity: Identity, figure: Figure, *, points: tuple[Vector, ...]
+) -> None:
+    shoulder, elbow, _ = points
+    width, outfit = figure.build.arm_width, identity.outfit
+    top, bare = outfit.top, outfit.top.kind == "none"
+    radii = (width * 1.05, width * 0.92, width * 0.78)
+    sleeve = "none" if bare else outfit.sleeve
+    if top.kind in ("jacket", "coat"):
+        sleeve = "long"
+    forward = figure.torso.forward
+    if sleeve == "long":
+        loose = (width * 1.1, width * 1.0, width * 0.92)
+        tube = limb_tube(points, loose, forward=forward)
+        marks = _cloth_marks(top, tube, figure)
+        if top.pattern == "banded" or top.kind == "jacket":
+            marks.append(Mark(tube.band(0.9, 1.0), top.second))
+        canvas.paint(chain(points, loose), top.colour, marks=marks)
+        return
+    marks = []
+    if identity.kind == "robot":
+        tube = limb_tube(points, radii, forward=forward)
+        marks = [Mark(tube.band(a, a + 0.05), scaled(identity.skin, 0.6)) for a in (0.44, 0.53)]
+    canvas.paint(chain(points, radii), identity.skin, marks=marks)
+    if sleeve == "short":
+        middle = shoulder * 0.42 + elbow * 0.58
+        loose_end = (width * 1.15, width * 1.25)
+        tube = limb_tube((shoulder, middle), loose_end, forward=forward)
+        shape = capsule(shoulder, middle, radii=loose_end)
+        canvas.paint([shape], top.colour, marks=_cloth_marks(top, tube, figure))
+
+
+def _paint_hand(
+    canvas: Canvas, identity: Identity, figure: Figure, *, elbow: Vector, wrist: Vector, side: str
+) -> None:
+    size, along = figure.build.hand, unit(wrist - elbow)
+    colour = scaled(identity.outfit.shoes.colour, 0.95) if identity.outfit.gloves else identity.skin
+    inward = figure.torso.forward - along * (figure.torso.forward @ along)
+    thumb_way = unit(inward + figure.torso.left * (0.5 if side == "right" else -0.5))
+    palm = wrist + along * size * 0.75
+    shapes = [disc(palm, size)]
+    if identity.hand != "round":
+        thumb = palm + thumb_way * size * 0.95 + along * size * 0.35
+        shapes.append(capsule(palm, thumb, radii=(size * 0.5, size * 0.36)))
+    if identity.hand == "mitten":
+        shapes = [capsule(palm, palm + along * size * 0.6, radii=(size, size * 0.82)), *shapes[1:]]
+    if identity.hand in ("fingers", "claw"):
+        spread = unit(np.cross(along, thumb_way) + thumb_way * 0.9)
+        for step in (-0.6, 0.0, 0.6):
+            tip = palm + along * size * 1.5 + spread * size * step * 1.1
+            root = palm + spread * size * step
+            shapes.append(capsule(root, tip, radii=(size * 0.38, size * 0.32)))
+    canvas.paint(shapes, colour)
+
+
+def _tail(identity: Identity, figure: Figure) -> list[Part]:
+    """Return the tail of an animal: a curve from the back of the pelvis."""
+    if identity.kind not in _TAILS:
+        return []
+    lengths, radii, tip = _TAILS[identity.kind]
+    axes, torso = figure.hips, figure.build.torso
+    back = figure.joints["pelvis"] - axes.forward * figure.build.chest_depth * 0.8
+    points = [back]
+    for step, (out, rise, side) in enumerate(lengths):
+        way = -axes.forward * out + axes.up * rise + axes.left * side
+        points.append(points[step] + way * torso)
+    widths = [radius * torso for radius in radii]
+    depth = float(points[len(points) // 2][2]) - 0.02
+    end: Colour = mixed(identity.skin, WHITE, 0.75) if tip else identity.skin
 
     def paint(canvas: Canvas) -> None:
-        glove = darker(identity.top.colour, 0.7) if identity.gloves else identity.skin
-        canvas.paint([disc(hand, figure.build.hand)], glove)
-        canvas.paint(chain((shoulder, elbow, wrist), radii), sleeve)
-        if identity.sleeve == "short":
-            middle = (shoulder + elbow) / 2
-            canvas.paint(
-                [capsule(shoulder, middle, radii=(width * 1.15, width * 1.15))], identity.top.colour
-            )
+        canvas.paint(chain(points, widths), identity.skin)
+        if tip:
+            canvas.paint([capsule(points[-2], points[-1], radii=(widths[-2], widths[-1]))], end)
 
-    return [(float((elbow[2] + wrist[2]) / 2) + 0.01, paint)]
+    return [(depth, paint)]
 
 
-def _unit(vector: Vector) -> Vector:
-    return vector / max(float(np.linalg.norm(vector)), 1e-9)
+_Curve = list[tuple[float, float, float]]
+_TAILS: dict[str, tuple[_Curve, list[float], bool]] = {
+    "cat": ([(0.35, 0.05, 0.25), (0.2, 0.3, 0.25), (-0.05, 0.35, -0.05)],
+            [0.1, 0.1, 0.1, 0.09], False),
+    "fox": ([(0.4, 0.0, 0.3), (0.3, 0.25, 0.35), (0.05, 0.4, 0.05)],
+            [0.1, 0.22, 0.26, 0.06], True),
+    "dog": ([(0.25, 0.2, 0.15), (0.05, 0.3, 0.1)], [0.12, 0.1, 0.07], False),
+    "mouse": ([(0.4, -0.1, 0.3), (0.3, 0.2, 0.4), (0.1, 0.4, 0.1)], [0.06, 0.05, 0.04, 0.03],
+              False),
+    "rabbit": ([(0.12, 0.0, 0.0)], [0.24, 0.24], False),
+    "bear": ([(0.1, 0.02, 0.0)], [0.17, 0.17], False),
+    "pig": ([(0.15, 0.05, 0.1), (0.1, 0.12, -0.1)], [0.05, 0.05, 0.04], False),
+    "monster": ([(0.35, -0.1, 0.3), (0.25, 0.15, 0.3)], [0.2, 0.14, 0.02], False),
+}  # fmt: skip

@@ -2,33 +2,48 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 SUPERSAMPLING = 2
 _SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
+_GRAIN = 512  # side of the tile of grain
 
 Colour = tuple[int, int, int]
 Shape = Float[np.ndarray, "n 2"]
+Fixed = Int[np.ndarray, "n 2"]
 
 
 @dataclass(frozen=True)
 class Style:
     """How parts are rendered.
 
-    outline: width of the contour in heights of the picture, 0 for none; shading: "flat",
-    "two-tone" or "soft"; light: where the light comes from in the picture (x right, y up);
-    texture: strength of the grain, 0 for none.
+    outline: half width of the contour in heights of the picture, 0 for none; outline_colour:
+    one ink for all parts, else each part's own colour darkened; shading: "flat", "two-tone" or
+    "soft"; light: where it comes from in the picture (x right, y up); depth: how dark shade is;
+    grain: strength of the texture, 0 for none; pixel: side of a pixel in heights of the
+    picture where the drawing is made of coarse pixels, else 0.
     """
 
-    outline: float = 0.012
+    outline: float = 0.006
     outline_colour: Colour | None = None
     shading: str = "flat"
     light: tuple[float, float] = (-0.6, 0.8)
     depth: float = 0.25
-    texture: float = 0.0
+    grain: float = 0.0
+    pixel: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """Something drawn on a part and cut off at its edge: a filled shape, or a line of a width."""
+
+    shape: Shape
+    colour: Colour
+    width: float = 0.0
 
 
 class Canvas:
@@ -40,7 +55,7 @@ class Canvas:
         width, height = size
         self.size = size
         self.style = style
-        self._pixels = scale * height
+        self._unit = scale * height
         self._origin = np.array([centre[0] * width, centre[1] * height])
         shape = (height * SUPERSAMPLING, width * SUPERSAMPLING)
         self._colours = np.zeros((*shape, 4), dtype=np.uint8)
@@ -49,63 +64,68 @@ class Canvas:
 
     def to_pixels(self, points: Float[np.ndarray, "n d"]) -> Shape:
         """Return where points lie in the picture, in pixels (pixel centres at .5)."""
-        return points[:, :2] * (self._pixels, -self._pixels) + self._origin
+        return points[:, :2] * (self._unit, -self._unit) + self._origin
 
     def paint(
         self,
         shapes: Sequence[Shape],
         colour: Colour,
         *,
-        marks: Sequence[tuple[Shape, Colour]] = (),
+        marks: Sequence[Mark] = (),
+        holes: Sequence[Shape] = (),
         outlined: bool = True,
         shaded: bool = True,
     ) -> None:
-        """Paint one part: the union of convex shapes, with marks that stay inside of it."""
+        """Paint one part: the union of convex shapes less the holes, with marks on it."""
         polygons = [self._fixed(shape) for shape in shapes]
-        self._count += 1
-        self._paint_order(polygons)
-        if outlined and self.style.outline > 0:
-            self._paint_outline(polygons, colour)
-        if not marks and (not shaded or self.style.shading == "flat"):
+        shaded = shaded and (self.style.shading != "flat" or self.style.grain > 0)
+        plain = not (marks or holes or shaded)
+        self._count = min(self._count + 1, 255)
+        if not holes:
+            self._paint_order(polygons)
+        if outlined and self.style.outline > 0 and not holes:
+            self._stroke(self._colours, polygons, self._ink(colour))
+        if plain:
             for polygon in polygons:
                 cv2.fillConvexPoly(self._colours, polygon, (*colour, 255), cv2.LINE_AA, _SHIFT)
             return
-        self._paint_patch(polygons, colour, marks=marks, shaded=shaded)
-
-    def stroke(self, line: Shape, colour: Colour, *, width: float) -> None:
-        """Draw an open line over what is painted; width in figure heights."""
-        thickness = max(1, round(width * self._pixels * SUPERSAMPLING))
-        points = self._fixed(line)
-        cv2.polylines(
-            self._colours, [points], False, (*colour, 255), thickness, cv2.LINE_AA, _SHIFT
-        )
+        cut = [self._fixed(hole) for hole in holes]
+        self._paint_patch(polygons, colour, marks=marks, holes=cut, shaded=shaded)
 
     def finish(self) -> tuple[UInt8[np.ndarray, "h w 4"], UInt8[np.ndarray, "h w"]]:
         """Return the picture (premultiplied RGBA) and the order of parts (0: nothing)."""
         colours = cv2.resize(self._colours, self.size, interpolation=cv2.INTER_AREA)
+        if self.style.pixel > 0:
+            colours = _pixelate(colours, side=self.style.pixel * self.size[1])
+        self._order[colours[..., 3] == 0] = 0
         return colours, self._order
 
-    def _fixed(self, shape: Shape) -> np.ndarray:
+    def _fixed(self, shape: Shape) -> Fixed:
         pixels = self.to_pixels(shape) * SUPERSAMPLING - 0.5
-        return np.round(pixels * (1 << _SHIFT)).astype(np.int32)
+        return np.rint(pixels * (1 << _SHIFT)).astype(np.int32)
 
-    def _paint_order(self, polygons: list[np.ndarray]) -> None:
+    def _ink(self, colour: Colour) -> Colour:
+        return self.style.outline_colour or scaled(colour, 0.45)
+
+    def _paint_order(self, polygons: list[Fixed]) -> None:
         for polygon in polygons:
-            cv2.fillConvexPoly(
-                self._order, polygon // SUPERSAMPLING, min(self._count, 255), cv2.LINE_8, _SHIFT
-            )
+            small = polygon // SUPERSAMPLING
+            cv2.fillConvexPoly(self._order, small, self._count, cv2.LINE_8, _SHIFT)
 
-    def _paint_outline(self, polygons: list[np.ndarray], colour: Colour) -> None:
-        ink = self.style.outline_colour or darker(colour, 0.45)
+    def _stroke(
+        self, target: UInt8[np.ndarray, "h w c"], polygons: list[Fixed], ink: Colour
+    ) -> None:
         thickness = max(1, round(2 * self.style.outline * self.size[1] * SUPERSAMPLING))
-        cv2.polylines(self._colours, polygons, True, (*ink, 255), thickness, cv2.LINE_AA, _SHIFT)
+        colour = (*ink, 255)[: target.shape[2]]
+        cv2.polylines(target, polygons, True, colour, thickness, cv2.LINE_AA, _SHIFT)
 
     def _paint_patch(
         self,
-        polygons: list[np.ndarray],
+        polygons: list[Fixed],
         colour: Colour,
         *,
-        marks: Sequence[tuple[Shape, Colour]],
+        marks: Sequence[Mark],
+        holes: list[Fixed],
         shaded: bool,
     ) -> None:
         """Paint a part whose inside is not one colour: on a patch of its own, then blended."""
@@ -113,56 +133,136 @@ class Canvas:
         if box is None:
             return
         left, top, right, bottom = box
-        offset = np.array([left, top]) << _SHIFT
+        offset = np.array([left, top], dtype=np.int32) << _SHIFT
         mask = np.zeros((bottom - top, right - left), dtype=np.uint8)
         for polygon in polygons:
             cv2.fillConvexPoly(mask, polygon - offset, 255, cv2.LINE_AA, _SHIFT)
-        patch = np.full((*mask.shape, 3), colour, dtype=np.uint8)
-        for shape, ink in marks:
-            cv2.fillPoly(patch, [self._fixed(shape) - offset], ink, cv2.LINE_AA, _SHIFT)
-        if shaded and self.style.shading != "flat":
-            patch = self._shade(patch, mask)
+        patch = np.empty((*mask.shape, 4), dtype=np.uint8)
+        patch[:] = (*colour, 255)
+        self._paint_marks(patch, marks, offset=offset)
+        if shaded:
+            self._shade(patch, mask, anchor=polygons[0][0] - offset)
+        if holes:
+            self._cut(patch, mask, polygons, holes=holes, ink=self._ink(colour), offset=offset)
+            small = self._order[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
+            covered = cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            small[covered > 127] = self._count
+        weight = mask.astype(np.float32)
         region = self._colours[top:bottom, left:right]
-        _blend(region, patch, mask)
+        region[:] = cv2.blendLinear(patch, np.ascontiguousarray(region), weight, 255 - weight)
 
-    def _box(self, polygons: list[np.ndarray]) -> tuple[int, int, int, int] | None:
+    def _paint_marks(
+        self, patch: UInt8[np.ndarray, "h w 4"], marks: Sequence[Mark], *, offset: Fixed
+    ) -> None:
+        for mark in marks:
+            points, ink = [self._fixed(mark.shape) - offset], (*mark.colour, 255)
+            if mark.width == 0:
+                cv2.fillPoly(patch, points, ink, cv2.LINE_AA, _SHIFT)
+                continue
+            thickness = max(1, round(mark.width * self._unit * SUPERSAMPLING))
+            cv2.polylines(patch, points, False, ink, thickness, cv2.LINE_AA, _SHIFT)
+
+    def _cut(
+        self,
+        patch: UInt8[np.ndarray, "h w 4"],
+        mask: UInt8[np.ndarray, "h w"],
+        polygons: list[Fixed],
+        *,
+        holes: list[Fixed],
+        ink: Colour,
+        offset: Fixed,
+    ) -> None:
+        """Take holes out of a mask and draw the contour around what is left."""
+        for hole in holes:
+            cv2.fillPoly(mask, [hole - offset], 0, cv2.LINE_AA, _SHIFT)
+        if self.style.outline == 0:
+            return
+        size = max(1, round(self.style.outline * self.size[1] * SUPERSAMPLING))
+        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
+        inside = mask.copy()
+        cv2.dilate(mask, brush, dst=mask)
+        weight = inside.astype(np.float32)
+        contour = np.empty_like(patch)
+        contour[:] = (*ink, 255)
+        patch[:] = cv2.blendLinear(patch, contour, weight, 255 - weight)
+
+    def _box(self, polygons: list[Fixed]) -> tuple[int, int, int, int] | None:
+        """Return the even box around polygons that lies on the canvas, if any."""
         points = np.concatenate(polygons) >> _SHIFT
         height, width = self._colours.shape[:2]
-        left, top = np.maximum(points.min(axis=0) - 2, 0)
-        right, bottom = np.minimum(points.max(axis=0) + 4, (width, height))
+        margin = 4 + round(self.style.outline * self.size[1] * SUPERSAMPLING)
+        left, top = np.maximum(points.min(axis=0) - margin, 0) // 2 * 2
+        right, bottom = np.minimum(points.max(axis=0) + margin, (width, height))
         return (left, top, right, bottom) if left < right and top < bottom else None
 
     def _shade(
-        self, patch: UInt8[np.ndarray, "h w 3"], mask: UInt8[np.ndarray, "h w"]
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        """Darken the side of a part that is away from the light."""
-        height, width = mask.shape
-        reach = 0.22 * min(height, width)
+        self,
+        patch: UInt8[np.ndarray, "h w 4"],
+        mask: UInt8[np.ndarray, "h w"],
+        *,
+        anchor: Fixed,
+    ) -> None:
+        """Darken the side of a part that is away from the light, and roughen it, in place."""
+        weight = np.ones(mask.shape, dtype=np.float32)
+        if self.style.shading != "flat":
+            weight -= self.style.depth / 255 * self._shadow(mask)
+        if self.style.grain > 0:
+            x, y = (int(value) >> _SHIFT for value in anchor)
+            step = 256 / self._unit / SUPERSAMPLING
+            rows = ((np.arange(mask.shape[0]) - y) * step).astype(int) % _GRAIN
+            columns = ((np.arange(mask.shape[1]) - x) * step).astype(int) % _GRAIN
+            weight += self.style.grain * _grain()[rows][:, columns]
+        shaded = patch[..., :3] * weight[..., None]
+        np.clip(shaded, 0, 255, out=shaded)
+        patch[..., :3] = shaded
+
+    def _shadow(self, mask: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+        """Return how much of a part lies in shade: its mask less the mask moved to the light."""
+        unit = self._unit * SUPERSAMPLING
+        reach = min(0.25 * min(mask.shape), 0.055 * unit)
         x, y = self.style.light
-        move = np.array([[1, 0, x * reach], [0, 1, -y * reach]], dtype=np.float64)
-        lit = cv2.warpAffine(mask, move, (width, height), flags=cv2.INTER_NEAREST)
+        lit = _moved(mask, round(x * reach), round(-y * reach))
         if self.style.shading == "soft":
             size = 2 * max(1, round(reach)) + 1
-            lit = cv2.blur(lit, (size, size), borderType=cv2.BORDER_REPLICATE)
-        dark = cv2.subtract(mask, lit)
-        weight = 256 - (dark.astype(np.uint16) * int(256 * self.style.depth) >> 8)
-        return (patch * weight[..., None] >> 8).astype(np.uint8)
+            far = cv2.blur(_moved(mask, round(-x * reach), round(y * reach)), (size, size))
+            lit = cv2.blur(lit, (size, size))
+            return np.float32(0.7) * far.astype(np.float32) - np.float32(1.4) * lit + 160
+        return cv2.subtract(mask, lit).astype(np.float32)
 
 
-def _blend(
-    region: UInt8[np.ndarray, "h w 4"],
-    patch: UInt8[np.ndarray, "h w 3"],
-    mask: UInt8[np.ndarray, "h w"],
-) -> None:
-    """Lay a patch over a region of the canvas, in place, weighted by its mask."""
-    weight = mask.astype(np.uint16)[..., None]
-    rest = 255 - weight
-    region[..., :3] = (region[..., :3] * rest + patch * weight + 127) // 255
-    region[..., 3:] = (region[..., 3:] * rest + 255 * weight + 127) // 255
+def _moved(mask: UInt8[np.ndarray, "h w"], x: int, y: int) -> UInt8[np.ndarray, "h w"]:
+    """Return a mask moved by whole pixels, with nothing where it came from."""
+    height, width = mask.shape
+    moved = np.zeros_like(mask)
+    if abs(x) < width and abs(y) < height:
+        moved[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)] = mask[
+            max(-y, 0) : height + min(-y, 0), max(-x, 0) : width + min(-x, 0)
+        ]
+    return moved
 
 
-def darker(colour: Colour, factor: float) -> Colour:
-    """Return a colour with its channels scaled."""
+def _pixelate(colours: UInt8[np.ndarray, "h w 4"], *, side: float) -> UInt8[np.ndarray, "h w 4"]:
+    """Return a picture of coarse square pixels that are either covered or not."""
+    height, width = colours.shape[:2]
+    small = (max(1, round(width / side)), max(1, round(height / side)))
+    coarse = cv2.resize(colours, small, interpolation=cv2.INTER_AREA).astype(np.float32)
+    alpha = coarse[..., 3:]
+    whole = np.where(alpha > 127, coarse * 255 / np.maximum(alpha, 1), 0)
+    whole[..., :3] = np.rint(whole[..., :3] / 12) * 12
+    bounded = np.clip(whole, 0, 255).astype(np.uint8)
+    return cv2.resize(bounded, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+@cache
+def _grain() -> Float[np.ndarray, "side side"]:
+    """Return a tile of grain of about unit strength, fine, coarse and streaky together."""
+    fine = np.random.default_rng(7).standard_normal((_GRAIN, _GRAIN)).astype(np.float32)
+    coarse = cv2.GaussianBlur(fine, (0, 0), 3)
+    return np.asarray(cv2.blur(fine, (2, 2)) * 0.8 + coarse * 4 + cv2.blur(fine, (25, 1)) * 3)
+
+
+def scaled(colour: Colour, factor: float) -> Colour:
+    """Return a colour with its channels scaled: below 1 it is darker."""
     red, green, blue = (min(255, round(channel * factor)) for channel in colour)
     return red, green, blue
 
@@ -171,3 +271,9 @@ def mixed(colour: Colour, other: Colour, share: float) -> Colour:
     """Return a colour moved towards another by a share in [0, 1]."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return red, green, blue
+
+
+def brightness(colour: Colour) -> float:
+    """Return how bright a colour looks, from 0 to 255."""
+    red, green, blue = colour
+    return 0.3 * red + 0.59 * green + 0.11 * blue

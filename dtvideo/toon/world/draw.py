@@ -29,15 +29,20 @@ class Drawing:
     """A character drawn, and the truth about it.
 
     image: over its background; mask: coverage in [0, 1]; pose: body-18 key points in pixels;
-    depth: order of the parts (0 is the background, larger is nearer); rgba: the character with
-    straight alpha.
+    depth: order of the parts (0 is the background, larger is nearer); layer: the character
+    alone, with colours multiplied by their alpha.
     """
 
     image: UInt8[np.ndarray, "h w 3"]
     mask: Float32[np.ndarray, "h w"]
     pose: Pose
     depth: UInt8[np.ndarray, "h w"]
-    rgba: UInt8[np.ndarray, "h w 4"]
+    layer: UInt8[np.ndarray, "h w 4"]
+
+    @property
+    def rgba(self) -> UInt8[np.ndarray, "h w 4"]:
+        """The character with straight alpha."""
+        return _straight(self.layer)
 
 
 def draw(
@@ -63,7 +68,7 @@ def draw(
         mask=colours[..., 3].astype(np.float32) / 255,
         pose=Pose(body=_key_points(figure, identity, canvas), size=size),
         depth=order,
-        rgba=_straight(colours),
+        layer=colours,
     )
 
 

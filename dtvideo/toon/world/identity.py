@@ -1,64 +1,90 @@
 """Who a drawn character is: its build, colours, parts and manner of drawing, from one number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from dtvideo.toon.world.canvas import Colour, Style
+from dtvideo.toon.world.canvas import Colour, Style, brightness, mixed, scaled
 from dtvideo.toon.world.figure import Proportions
+from dtvideo.toon.world.palette import (
+    COLOURS,
+    FUR_COLOURS,
+    HAIR_COLOURS,
+    INK,
+    SKIN_COLOURS,
+    WHITE,
+    varied,
+)
+from dtvideo.toon.world.patterns import EMBLEMS, LETTERS
+
+PEOPLE = ("girl", "boy", "woman", "man")
+ANIMALS = ("cat", "dog", "bear", "rabbit", "fox", "mouse", "pig", "frog")
+KINDS = (*PEOPLE, *ANIMALS, "robot", "monster")
 
 Choice = TypeVar("Choice")
-
-COLOURS: dict[str, Colour] = {
-    "red": (214, 58, 58),
-    "orange": (240, 140, 50),
-    "yellow": (245, 205, 70),
-    "green": (82, 168, 88),
-    "teal": (52, 168, 168),
-    "blue": (66, 112, 204),
-    "purple": (138, 88, 186),
-    "pink": (240, 140, 176),
-    "brown": (136, 92, 62),
-    "black": (52, 50, 60),
-    "white": (244, 242, 238),
-    "grey": (146, 150, 160),
-}
-HAIR_COLOURS: dict[str, Colour] = {
-    "black": (46, 42, 52),
-    "brown": (110, 70, 44),
-    "blond": (242, 206, 112),
-    "red": (196, 78, 44),
-    "white": (232, 232, 236),
-    "blue": (84, 130, 214),
-    "pink": (240, 134, 178),
-    "green": (96, 178, 120),
-    "purple": (146, 102, 196),
-}
-SKINS: tuple[Colour, ...] = (
-    (255, 224, 196),
-    (246, 205, 170),
-    (232, 184, 142),
-    (204, 150, 106),
-    (160, 110, 76),
-    (118, 78, 54),
-)
-PEOPLE = ("girl", "boy", "woman", "man")
-ANIMALS = ("cat", "dog", "bear", "rabbit", "fox", "mouse")
-KINDS = (*PEOPLE, *ANIMALS, "robot", "monster")
-PATTERNS = ("plain", "striped", "dotted", "checked", "banded")
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """One garment: what it is, its colour by name and value, its pattern and that one's colour."""
+    """One garment: what it is, its colour by name and value, its pattern and second colour."""
 
     kind: str
     name: str
     colour: Colour
-    pattern: str = "plain"
-    second: Colour = (255, 255, 255)
+    pattern: str
+    second: Colour
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face. Places are on the head: angles from the middle, heights from -1 to 1."""
+
+    eyes: str
+    eye_size: float
+    eye_gap: float
+    eye_height: float
+    gaze: float
+    iris: Colour
+    brows: str
+    nose: str
+    mouth: str
+    beard: str
+    glasses: str
+    blush: bool
+    freckles: bool
+
+
+@dataclass(frozen=True)
+class Hair:
+    """Hair: its style, its fringe, how far it comes round to the face, and its colour."""
+
+    style: str
+    fringe: str
+    reach: float
+    shine: bool
+    name: str
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What is worn."""
+
+    top: Cloth
+    bottom: Cloth
+    shoes: Cloth
+    sleeve: str
+    neckline: str
+    detail: str
+    belt: bool
+    gloves: bool
+    emblem: str
+    emblem_colour: Colour
+    hat: Cloth
+    back: Cloth
+    scarf: bool
 
 
 @dataclass(frozen=True)
@@ -72,41 +98,21 @@ class Identity:
     style_name: str
     skin: Colour
     skin_name: str
+    light: Colour
     head_power: float
-    eyes: str
-    eye_size: float
-    iris: Colour
-    mouth: str
-    blush: bool
-    hair: str
-    hair_name: str
-    hair_colour: Colour
-    hat: str
-    hat_name: str
-    hat_colour: Colour
-    top: Cloth
-    bottom: Cloth
-    shoes: Cloth
-    sleeve: str
-    gloves: bool
-    belt: bool
-    emblem: str
-    letter: str
-    cape: str
-    cape_colour: Colour
-    tail: str
+    head_taper: float
+    hand: str
+    face: Face
+    hair: Hair
+    outfit: Outfit
 
 
 def identity_from_seed(seed: int) -> Identity:
     """Return the character of this number; the same one on every machine."""
     rng = np.random.default_rng((seed, 0x1D))
-    kind = _pick(rng, KINDS, (6, 6, 4, 4, 2, 2, 2, 2, 2, 1, 4, 2))
-    person = kind in PEOPLE
-    skin_name, skin = _skin(rng, kind)
-    hair_name, hair_colour = _named(rng, HAIR_COLOURS)
-    hat_name, hat_colour = _named(rng, COLOURS)
+    kind = pick(rng, dict(zip(KINDS, (7, 6, 4, 4, 2, 2, 2, 2, 2, 1, 1, 1, 4, 2), strict=True)))
     style_name, style = _style(rng)
-    letter = "ABCEHKLMNOPRSTXYZ0123456789"[rng.integers(27)]
+    skin_name, skin = _skin(rng, kind)
     return Identity(
         seed=seed,
         kind=kind,
@@ -115,172 +121,216 @@ def identity_from_seed(seed: int) -> Identity:
         style_name=style_name,
         skin=skin,
         skin_name=skin_name,
-        head_power=float(_pick(rng, (2.0, 2.6, 6.0), (6, 3, 1) if kind != "robot" else (1, 1, 6))),
-        eyes=_pick(rng, ("oval", "dot", "big", "sleepy"), (4, 3, 4, 1)),
-        eye_size=float(rng.uniform(0.8, 1.25)),
-        iris=_named(rng, COLOURS)[1],
-        mouth=_pick(rng, ("smile", "line", "open", "grin", "none"), (4, 2, 2, 2, 1)),
-        blush=bool(rng.random() < 0.3),
+        light=mixed(skin, (255, 250, 240), float(rng.uniform(0.45, 0.8))),
+        head_power=_head_power(rng, kind),
+        head_taper=float(rng.normal(0.06, 0.1)) if kind != "robot" else 0.0,
+        hand=pick(rng, {"mitten": 4, "fingers": 3, "round": 3, "claw": 3 * (kind == "robot")}),
+        face=_face(rng, kind),
         hair=_hair(rng, kind),
-        hair_name=hair_name,
-        hair_colour=_jitter(rng, hair_colour),
-        hat=_pick(rng, ("none", "cap", "beanie", "top hat", "helmet"), (12, 2, 2, 1, 1)),
-        hat_name=hat_name,
-        hat_colour=_jitter(rng, hat_colour),
-        top=_cloth(
-            rng, ("shirt", "jacket", "dress") if kind not in ("boy", "man") else ("shirt", "jacket")
-        ),
-        bottom=_cloth(
-            rng,
-            ("trousers", "shorts", "skirt")
-            if kind in ("girl", "woman")
-            else ("trousers", "shorts"),
-        ),
-        shoes=_cloth(rng, ("shoes", "boots")),
-        sleeve=_pick(rng, ("long", "short", "none"), (4, 4, 1)),
-        gloves=bool(rng.random() < 0.15),
-        belt=bool(rng.random() < 0.3),
-        emblem=_pick(rng, ("none", "letter", "star", "circle", "heart"), (5, 2, 1, 1, 1)),
-        letter=letter,
-        cape=_pick(rng, ("none", "cape", "bag"), (8, 1, 1)) if person else "none",
-        cape_colour=_named(rng, COLOURS)[1],
-        tail=kind if kind in ANIMALS else "none",
+        outfit=_outfit(rng, kind),
     )
 
 
-def attributes(identity: Identity) -> dict[str, str]:
-    """Return what a viewer could check: one word or two for each part of the character."""
-    return {
-        "kind": identity.kind,
-        "skin": identity.skin_name,
-        "hair": identity.hair,
-        "hair colour": identity.hair_name,
-        "top": identity.top.kind,
-        "top colour": identity.top.name,
-        "top pattern": identity.top.pattern,
-        "bottom": identity.bottom.kind,
-        "bottom colour": identity.bottom.name,
-        "shoes": identity.shoes.kind,
-        "shoes colour": identity.shoes.name,
-        "hat": identity.hat,
-        "hat colour": identity.hat_name,
-        "cape": identity.cape,
-        "style": identity.style_name,
-    }
+def pick(rng: np.random.Generator, shares: Mapping[Choice, float]) -> Choice:
+    """Return one of the keys, each as likely as its share says."""
+    place = rng.random() * sum(shares.values())
+    for choice, share in shares.items():
+        place -= share
+        if place < 0:
+            return choice
+    return next(iter(shares))
 
 
-def caption(identity: Identity) -> str:
-    """Return one sentence from a small closed vocabulary, in lower case."""
-    parts = [_who(identity), _worn(identity.top)]
-    if identity.top.kind != "dress":
-        parts.append(f"{identity.bottom.name} {identity.bottom.kind}")
-    parts.append(f"{identity.shoes.name} {identity.shoes.kind}")
-    if identity.hat != "none":
-        parts.append(f"a {identity.hat_name} {identity.hat}")
-    if identity.cape != "none":
-        parts.append(f"a {identity.cape}")
-    return ", ".join([*parts, f"{identity.style_name} style"])
+def _chance(rng: np.random.Generator, share: float) -> bool:
+    return bool(rng.random() < share)
 
 
-def _who(identity: Identity) -> str:
-    if identity.hair == "none":
-        return (
-            f"a {identity.skin_name} {identity.kind}"
-            if identity.kind not in PEOPLE
-            else (f"a bald {identity.kind}")
-        )
-    return f"a {identity.kind} with {identity.hair} {identity.hair_name} hair"
-
-
-def _worn(cloth: Cloth) -> str:
-    pattern = "" if cloth.pattern == "plain" else f"{cloth.pattern} "
-    return f"a {pattern}{cloth.name} {cloth.kind}"
-
-
-def _pick(rng: np.random.Generator, options: Sequence[Choice], weights: Sequence[float]) -> Choice:
-    shares = np.array(weights, dtype=float)
-    return options[int(rng.choice(len(options), p=shares / shares.sum()))]
+def _one_of(rng: np.random.Generator, options: Sequence[Choice]) -> Choice:
+    return options[int(rng.integers(len(options)))]
 
 
 def _named(rng: np.random.Generator, table: dict[str, Colour]) -> tuple[str, Colour]:
-    name = list(table)[int(rng.integers(len(table)))]
-    return name, table[name]
-
-
-def _jitter(rng: np.random.Generator, colour: Colour, *, reach: int = 14) -> Colour:
-    red, green, blue = (
-        int(np.clip(channel + rng.integers(-reach, reach + 1), 0, 255)) for channel in colour
-    )
-    return red, green, blue
+    name = _one_of(rng, tuple(table))
+    return name, varied(table[name], rng)
 
 
 def _skin(rng: np.random.Generator, kind: str) -> tuple[str, Colour]:
     if kind in PEOPLE:
-        index = int(rng.integers(len(SKINS)))
-        return ("light", "light", "tan", "tan", "dark", "dark")[index], SKINS[index]
-    table = (
-        COLOURS
-        if kind in ("monster", "robot")
-        else {
-            name: COLOURS[name] for name in ("orange", "brown", "white", "grey", "yellow", "pink")
-        }
+        name = pick(rng, {"light": 4, "tan": 3, "dark": 3})
+        return name, varied(_one_of(rng, SKIN_COLOURS[name]), rng)
+    if kind == "frog":
+        return "green", varied(COLOURS["green"], rng)
+    if kind == "pig":
+        return "pink", varied(FUR_COLOURS["pink"], rng)
+    return _named(rng, COLOURS if kind in ("robot", "monster") else FUR_COLOURS)
+
+
+def _head_power(rng: np.random.Generator, kind: str) -> float:
+    if kind == "robot":
+        return pick(rng, {2.0: 1, 4.0: 2, 8.0: 4})
+    return pick(rng, {2.0: 8, 2.5: 5, 3.5: 2, 8.0: 0.6})
+
+
+def _face(rng: np.random.Generator, kind: str) -> Face:
+    robot, monster = kind == "robot", kind == "monster"
+    plain = {"oval": 4, "anime": 4, "dot": 3, "ring": 2, "angry": 1, "sleepy": 1, "happy": 0.6}
+    special = {"lamp": 3 * robot, "visor": 3 * robot, "one": 2 * monster}
+    man = kind == "man"
+    dark = {"brown": (96, 62, 42), "blue": (66, 110, 190), "green": (64, 134, 88)}
+    return Face(
+        eyes=pick(rng, {**plain, **special}),
+        eye_size=float(rng.uniform(0.75, 1.25)),
+        eye_gap=float(rng.uniform(0.32, 0.5)),
+        eye_height=float(rng.uniform(-0.16, 0.08)),
+        gaze=float(rng.normal(0, 0.03)),
+        iris=_named(rng, dark if _chance(rng, 0.6) else COLOURS)[1],
+        brows=pick(rng, {"none": 3, "thin": 4, "thick": 2, "worried": 0.6, "stern": 1}),
+        nose=pick(rng, {"none": 2, "dot": 2, "button": 2, "line": 2, "wedge": 1}),
+        mouth=pick(
+            rng,
+            {"smile": 5, "line": 2, "open": 2, "grin": 2, "small": 1, "frown": 0.6, "fangs": 0.4},
+        ),
+        beard=pick(rng, {"none": 5, "beard": 2, "moustache": 1}) if man else "none",
+        glasses=pick(rng, {"none": 16, "glasses": 1.5, "sunglasses": 0.8, "mask": 0.6}),
+        blush=_chance(rng, 0.35),
+        freckles=_chance(rng, 0.06),
     )
-    name, colour = _named(rng, table)
-    return name, _jitter(rng, colour)
 
 
-def _cloth(rng: np.random.Generator, kinds: Sequence[str]) -> Cloth:
+def _hair(rng: np.random.Generator, kind: str) -> Hair:
+    name, colour = _named(rng, HAIR_COLOURS)
+    style = "none"
+    if kind in ("girl", "woman"):
+        style = pick(
+            rng,
+            {
+                "long": 4,
+                "bobbed": 3,
+                "ponytail": 2,
+                "twin-tail": 2,
+                "bun": 1,
+                "short": 1,
+                "curly": 1,
+                "afro": 0.6,
+            },
+        )
+    elif kind in ("boy", "man"):
+        style = pick(
+            rng,
+            {
+                "short": 4,
+                "spiky": 3,
+                "curly": 1.5,
+                "long": 0.8,
+                "afro": 0.6,
+                "mohawk": 0.5,
+                "none": 0.8,
+            },
+        )
+    return Hair(
+        style=style,
+        fringe=pick(rng, {"straight": 2, "parted": 2, "swept": 3, "jagged": 3, "high": 1.5}),
+        reach=float(rng.uniform(0.85, 1.25)),
+        shine=_chance(rng, 0.4),
+        name=name,
+        colour=colour,
+    )
+
+
+def _outfit(rng: np.random.Generator, kind: str) -> Outfit:
+    female, bare = kind in ("girl", "woman"), kind not in PEOPLE and _chance(rng, 0.45)
+    top = _cloth(rng, {"shirt": 4, "jacket": 2, "dress": 3 * female, "coat": 0.7})
+    if bare:
+        top = Cloth("none", top.name, top.colour, "plain", top.second)
+    bottom = _cloth(rng, {"trousers": 4, "shorts": 3, "skirt": 3 * female, "overalls": 0.8})
+    if bare and _chance(rng, 0.75):
+        bottom = Cloth("none", bottom.name, bottom.colour, "plain", bottom.second)
+    barefoot = bottom.kind == "none" and _chance(rng, 0.8)
+    shoes = _cloth(rng, {"none": 1} if barefoot else {"shoes": 5, "boots": 3, "sandals": 0.4})
+    return Outfit(
+        top=top,
+        bottom=bottom,
+        shoes=shoes,
+        sleeve=pick(rng, {"long": 4, "short": 4, "none": 1.3}),
+        neckline=pick(rng, {"none": 2, "round": 3, "v": 2, "collar": 2}),
+        detail=pick(rng, {"none": 5, "buttons": 2, "zip": 1, "pocket": 1}),
+        belt=_chance(rng, 0.25),
+        gloves=_chance(rng, 0.12),
+        emblem=pick(rng, {"none": 9, "letter": 5} | dict.fromkeys(EMBLEMS, 1.2))
+        if not bare
+        else "none",
+        emblem_colour=WHITE if brightness(top.colour) < 150 else scaled(top.colour, 0.45),
+        hat=_cloth(
+            rng,
+            {
+                "none": 16,
+                "cap": 2,
+                "beanie": 1.5,
+                "top hat": 0.8,
+                "helmet": 0.8,
+                "crown": 0.6,
+                "headband": 1,
+                "bow": 1.5 * female,
+                "wizard hat": 0.6,
+                "straw hat": 0.6,
+            },
+        ),
+        back=_cloth(rng, {"none": 10, "cape": 1.5, "backpack": 1, "bag": 1}),
+        scarf=_chance(rng, 0.1),
+    )
+
+
+def _cloth(rng: np.random.Generator, kinds: Mapping[str, float]) -> Cloth:
     name, colour = _named(rng, COLOURS)
     other, second = _named(rng, COLOURS)
-    if other == name:
-        second = (255, 255, 255) if name != "white" else COLOURS["blue"]
+    if other == name or abs(brightness(second) - brightness(colour)) < 35:
+        second = mixed(colour, WHITE if brightness(colour) < 150 else INK, 0.55)
     return Cloth(
-        kind=kinds[int(rng.integers(len(kinds)))],
+        kind=pick(rng, kinds),
         name=name,
-        colour=_jitter(rng, colour),
-        pattern=_pick(rng, PATTERNS, (6, 2, 1, 1, 1)),
+        colour=colour,
+        pattern=pick(
+            rng,
+            {"plain": 8, "striped": 2.2, "lined": 0.8, "dotted": 1.2, "checked": 0.9, "banded": 1},
+        ),
         second=second,
     )
 
 
-def _hair(rng: np.random.Generator, kind: str) -> str:
-    if kind not in PEOPLE:
-        return "none"
-    if kind in ("girl", "woman"):
-        return _pick(rng, ("long", "short", "tailed", "bobbed", "curly"), (4, 1, 3, 3, 1))
-    return _pick(rng, ("short", "spiky", "curly", "long", "none"), (4, 3, 2, 1, 1))
-
-
 def _style(rng: np.random.Generator) -> tuple[str, Style]:
-    name = _pick(rng, ("flat", "outlined", "two-tone", "soft", "textured"), (3, 4, 4, 2, 1))
-    outline = float(rng.uniform(0.004, 0.010)) if name != "flat" and rng.random() < 0.85 else 0.0
-    shading = {"two-tone": "two-tone", "soft": "soft", "textured": "soft"}.get(name, "flat")
-    ink = (40, 30, 40) if rng.random() < 0.4 else None
-    light = (-0.6, 0.8) if rng.random() < 0.5 else (0.6, 0.8)
+    name = pick(
+        rng, {"flat": 3, "outlined": 4, "two-tone": 5, "soft": 3, "textured": 1.5, "pixel": 0.5}
+    )
+    inked = name == "outlined" or (name != "flat" and _chance(rng, 0.7))
+    shading = {"two-tone": "two-tone", "soft": "soft", "textured": "soft", "pixel": "two-tone"}
     return name, Style(
-        outline=outline,
-        outline_colour=ink,
-        shading=shading,
-        light=light,
-        depth=float(rng.uniform(0.15, 0.32)),
-        texture=0.06 if name == "textured" else 0.0,
+        outline=float(rng.uniform(0.0035, 0.0095)) if inked else 0.0,
+        outline_colour=INK if _chance(rng, 0.4) else None,
+        shading=shading.get(name, "flat"),
+        light=_one_of(rng, ((-0.6, 0.8), (0.6, 0.8), (-0.8, 0.5), (0.2, 0.95))),
+        depth=float(rng.uniform(0.14, 0.3)),
+        grain=float(rng.uniform(0.04, 0.09)) if name == "textured" else 0.0,
+        pixel=float(_one_of(rng, (1 / 64, 1 / 42))) if name == "pixel" else 0.0,
     )
 
 
 def _build(rng: np.random.Generator, kind: str) -> Proportions:
-    heads = float(_pick(rng, (2.2, 2.8, 3.5, 4.5, 6.0, 7.5), (4, 5, 5, 3, 2, 1)))
-    heads *= float(rng.uniform(0.92, 1.08))
+    """Return a body of 2 to 8 heads: the bigger the head, the rounder and shorter the rest."""
+    grown = kind in ("man", "woman")
+    heads = pick(rng, {2.1: 3 * (not grown), 2.6: 5, 3.2: 5, 4.2: 3, 5.5: 2, 7.0: 2 * grown})
+    heads *= float(rng.uniform(0.9, 1.12))
     head = 1 / heads
     rest = 1 - head
-    neck = rest * float(rng.uniform(0.02, 0.06))
-    torso = rest * float(rng.uniform(0.40, 0.50))
-    ankle = rest * 0.07
+    child = min(1.0, max(0.0, (head - 0.13) / 0.3))  # 0: an adult's, 1: a toy's
+    neck = rest * float(rng.uniform(0.035, 0.07)) * (1 - 0.75 * child)
+    ankle = rest * float(rng.uniform(0.055, 0.075))
+    torso = rest * (float(rng.uniform(0.33, 0.40)) + 0.08 * child)
     leg = rest - neck - torso - ankle
-    bulk = float(rng.uniform(0.8, 1.3)) * (0.75 + 0.9 * head)
-    arm = (torso + leg) * float(rng.uniform(0.40, 0.48))
-    male = kind in ("man", "boy", "bear", "robot")
-    shoulder = torso * float(rng.uniform(0.36, 0.46)) * (1.15 if male else 1.0) * bulk**0.5
-    width = head * float(rng.uniform(0.40, 0.54)) * (1.0 + 0.35 * (head - 0.125))
+    bulk = float(rng.uniform(0.82, 1.25)) * (1 + 0.5 * child)
+    broad = 1.12 if kind in ("man", "boy", "bear", "robot") else 1.0
+    shoulder = torso * float(rng.uniform(0.27, 0.35)) * broad * bulk**0.4
+    arm = (torso + leg) * float(rng.uniform(0.40, 0.46)) * (1 - 0.08 * child)
+    width = head * float(rng.uniform(0.40, 0.52)) * (0.9 + 0.25 * child)
     return Proportions(
         head_height=head,
         head_width=width,
@@ -288,16 +338,21 @@ def _build(rng: np.random.Generator, kind: str) -> Proportions:
         neck=neck,
         torso=torso,
         shoulder=shoulder,
-        hip=torso * float(rng.uniform(0.20, 0.28)) * bulk**0.5,
-        waist=shoulder * float(rng.uniform(0.70, 1.0)),
-        chest_depth=shoulder * float(rng.uniform(0.55, 0.75)),
-        upper_arm=arm * 0.5,
-        forearm=arm * 0.5,
+        hip=torso * float(rng.uniform(0.17, 0.23)) * bulk**0.5,
+        waist=shoulder * float(rng.uniform(0.72, 1.05)) * bulk**0.3,
+        chest_depth=shoulder * float(rng.uniform(0.62, 0.85)),
+        upper_arm=arm * 0.52,
+        forearm=arm * 0.48,
         thigh=leg * 0.5,
         shin=leg * 0.5,
         ankle=ankle,
-        foot=rest * float(rng.uniform(0.13, 0.19)),
-        hand=rest * float(rng.uniform(0.045, 0.075)),
-        arm_width=rest * float(rng.uniform(0.042, 0.058)) * bulk,
-        leg_width=rest * float(rng.uniform(0.055, 0.075)) * bulk,
+        foot=rest * float(rng.uniform(0.10, 0.17)),
+        hand=rest * float(rng.uniform(0.035, 0.052)) * bulk**0.6,
+        arm_width=rest * float(rng.uniform(0.034, 0.046)) * bulk,
+        leg_width=rest * float(rng.uniform(0.045, 0.060)) * bulk,
     )
+
+
+def letter_of(identity: Identity) -> str:
+    """Return the letter or digit that the character wears when its emblem is a letter."""
+    return LETTERS[identity.seed * 7 % len(LETTERS)]

@@ -7,9 +7,10 @@ import numpy as np
 
 from dtvideo.errors import UsageError
 from dtvideo.toon.world.backgrounds import BACKGROUNDS, paint_background
+from dtvideo.toon.world.captions import caption
 from dtvideo.toon.world.draw import Drawing, draw
 from dtvideo.toon.world.figure import Camera, Stance, standing
-from dtvideo.toon.world.identity import Identity, caption, identity_from_seed
+from dtvideo.toon.world.identity import Identity, identity_from_seed, pick
 from dtvideo.toon.world.stances import random_stance
 
 Split = Literal["train", "held-out"]
@@ -58,7 +59,7 @@ def sample_scene(identity_seed: int, *, key: int = 0, split: Split = "train") ->
     return Scene(
         identity=identity_from_seed(identity_seed),
         camera=camera,
-        background=BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))],
+        background=pick(rng, BACKGROUNDS),
         background_seed=int(rng.integers(2**31)),
         split=split,
     )

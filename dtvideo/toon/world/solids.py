@@ -1,11 +1,13 @@
-"""Round solids in the camera's space: their outlines, and marks that lie on their surface.
+"""Round solids in the camera's space: their outlines, and shapes that lie on their surface.
 
 A tube is a chain of elliptic rings (torso, skirt, limb), a ball is an ellipsoid (head, hat).
-Both map surface coordinates to points, so that patterns turn and move with the part.
+Both place surface coordinates in the picture, so that faces and patterns turn with the part;
+what would lie on the far side is moved to the rim, where it covers nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -13,11 +15,14 @@ from jaxtyping import Float
 
 from dtvideo.toon.world.figure import Axes, Points, Vector
 
-Shape2 = Float[np.ndarray, "n 2"]
+Shape = Float[np.ndarray, "n 2"]
+Numbers = Float[np.ndarray, " n"]
 
-_RING = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+_RING = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 _COS, _SIN = np.cos(_RING), np.sin(_RING)
-_DISC = np.stack([_COS, _SIN, np.zeros_like(_COS)], axis=1)
+_DISC = np.stack([_COS, _SIN], axis=1)
+_FLAT = np.array([0, 1, 3, 4, 6, 7])  # x and y of a ring's centre and half axes
+_HALF = np.linspace(-np.pi / 2, np.pi / 2, 11)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,109 +33,159 @@ class Tube:
     lefts: Float[np.ndarray, "rings 3"]
     forwards: Float[np.ndarray, "rings 3"]
 
-    def shapes(self) -> list[Float[np.ndarray, "n 2"]]:
+    @cached_property
+    def length(self) -> float:
+        """Length along the centres."""
+        return float(np.linalg.norm(np.diff(self.centres, axis=0), axis=1).sum())
+
+    @cached_property
+    def girth(self) -> float:
+        """Half width to the left, averaged over the rings."""
+        return float(np.linalg.norm(self.lefts, axis=1).mean())
+
+    @cached_property
+    def facing(self) -> float:
+        """The angle around the tube that looks at the viewer."""
+        left = self.lefts[:, 2] / (self.lefts**2).sum(axis=1)
+        forward = self.forwards[:, 2] / (self.forwards**2).sum(axis=1)
+        return float(np.arctan2(left.mean(), forward.mean()))
+
+    def shapes(self) -> list[Shape]:
         """Return convex shapes whose union is the tube's outline."""
         rings = (
-            self.centres[:, None]
-            + self.lefts[:, None] * _SIN[:, None]
-            + self.forwards[:, None] * _COS[:, None]
-        )[..., :2]
+            self.centres[:, None, :2]
+            + self.lefts[:, None, :2] * _SIN[:, None]
+            + self.forwards[:, None, :2] * _COS[:, None]
+        )
         pairs = np.concatenate([rings[:-1], rings[1:]], axis=1)
         return [hull(pair) for pair in pairs]
 
-    def surface(
-        self, angle: Float[np.ndarray, " n"], along: Float[np.ndarray, " n"]
-    ) -> tuple[Points, Float[np.ndarray, " n"]]:
-        """Return surface points and how much each faces the viewer (> 0: it is seen).
+    def place(self, angles: Numbers, along: Numbers) -> Shape:
+        """Return where points of the surface are seen.
 
-        angle: 0 is forward, pi / 2 the body's left; along: 0 at the first ring, 1 at the last.
+        angles: 0 is forward, pi / 2 the body's left; along: 0 at the first ring, 1 at the last.
         """
-        left, forward = _between(self.lefts, along), _between(self.forwards, along)
-        sine, cosine = np.sin(angle)[:, None], np.cos(angle)[:, None]
-        points = _between(self.centres, along) + left * sine + forward * cosine
-        normals = left / _length(left) ** 2 * sine + forward / _length(forward) ** 2 * cosine
-        return points, normals[:, 2] / _length(normals)[:, 0]
+        middle = self.facing
+        turned = (angles - middle + np.pi) % (2 * np.pi) - np.pi
+        angles = np.clip(turned, -np.pi / 2, np.pi / 2) + middle
+        rings = np.concatenate([self.centres, self.lefts, self.forwards], axis=1)[:, _FLAT]
+        ring = np.clip(along, 0.0, 1.0) * (len(rings) - 1)
+        lower = np.minimum(ring.astype(np.intp), len(rings) - 2)
+        share = (ring - lower)[:, None]
+        between = rings[lower] * (1 - share) + rings[lower + 1] * share
+        sine, cosine = np.sin(angles)[:, None], np.cos(angles)[:, None]
+        return between[:, :2] + between[:, 2:4] * sine + between[:, 4:] * cosine
+
+    def band(self, low: float, high: float) -> Shape:
+        """Return the part of the surface between two heights along the tube."""
+        angles = np.concatenate([_HALF, _HALF[::-1]]) + self.facing
+        return self.place(angles, np.repeat([low, high], len(_HALF)))
 
 
 @dataclass(frozen=True, eq=False)
 class Ball:
     """An ellipsoid: its centre, its axes and its half widths (left, up, forward).
 
-    power 2 is an ellipsoid; a higher power makes its front outline square.
+    power: 2 is round, higher is more like a box; taper: how much wider the top is than the
+    middle (and the bottom narrower).
     """
 
     centre: Vector
     axes: Axes
     radii: tuple[float, float, float]
     power: float = 2.0
+    taper: float = 0.0
 
-    def shapes(self, *, grow: float = 1.0) -> list[Float[np.ndarray, "n 2"]]:
-        """Return the outline as one convex shape."""
-        return [hull(self._shell() * grow + self.centre[:2])]
+    def grown(self, factor: float) -> "Ball":
+        """Return a larger ball around the same centre."""
+        width, height, depth = (radius * factor for radius in self.radii)
+        return Ball(self.centre, self.axes, (width, height, depth), self.power, self.taper)
 
-    def _shell(self) -> Float[np.ndarray, "n 2"]:
-        width, height, depth = self.radii
-        matrix = np.stack(
-            [self.axes.left * width, self.axes.up * height, self.axes.forward * depth]
-        )
-        return (_sphere(self.power) @ matrix)[:, :2]
+    def outline(self, *, above: float = -1.0) -> Shape:
+        """Return the convex outline of the part above a height in [-1, 1]."""
+        sphere = _sphere(self.power, above)
+        return hull(self._points(sphere))
 
-    def surface(
-        self, angle: Float[np.ndarray, " n"], height: Float[np.ndarray, " n"]
-    ) -> tuple[Points, Float[np.ndarray, " n"]]:
-        """Return surface points and how much each faces the viewer (> 0: it is seen).
+    def points(self, angles: Numbers, heights: Numbers) -> tuple[Points, Numbers]:
+        """Return points of the surface and how much each looks at the viewer, from -1 to 1.
 
-        angle: 0 is forward, pi / 2 the left; height: -1 at the bottom, 1 at the top.
+        angles: 0 is forward, pi / 2 the left; heights: -1 at the bottom, 1 at the top.
         """
-        height = np.clip(height, -0.99, 0.99)
-        around = np.sqrt(1 - height**2) if self.power == 2.0 else (1 - height**6) ** (1 / 6)
-        unit = np.stack([np.sin(angle) * around, height, np.cos(angle) * around], axis=1)
-        basis = np.stack([self.axes.left, self.axes.up, self.axes.forward])
-        points = (unit * self.radii) @ basis + self.centre
-        normals = (unit / self.radii) @ basis
-        return points, normals[:, 2] / np.linalg.norm(normals, axis=1)
+        spots = self._unit(angles, heights)
+        return self._points(spots), spots @ self._viewer
+
+    def place(self, angles: Numbers, heights: Numbers) -> Shape | None:
+        """Return where a shape on the surface is seen, or None when all of it is turned away."""
+        spots = self._unit(angles, heights)
+        facing = spots @ self._viewer
+        if facing.max() <= 0:
+            return None
+        hidden = facing < 0
+        if hidden.any():
+            rim = spots[hidden] - facing[hidden, None] * self._viewer
+            spots[hidden] = rim / np.maximum(np.sqrt((rim**2).sum(axis=1, keepdims=True)), 1e-6)
+        return self._points(spots)[:, :2]
+
+    def _unit(self, angles: Numbers, heights: Numbers) -> Points:
+        heights = np.clip(heights, -0.995, 0.995)
+        around = np.sqrt(1 - heights**2)
+        return np.stack([np.sin(angles) * around, heights, np.cos(angles) * around], axis=1)
+
+    def _points(self, spots: Points) -> Points:
+        if self.power != 2.0:
+            spots = spots / (np.abs(spots) ** self.power).sum(axis=1, keepdims=True) ** (
+                1 / self.power
+            )
+        if self.taper:
+            wider = 1 + self.taper * spots[:, 1]
+            spots = np.stack([spots[:, 0] * wider, spots[:, 1], spots[:, 2] * wider], axis=1)
+        return spots @ self._basis + self.centre
+
+    @cached_property
+    def _basis(self) -> Float[np.ndarray, "3 3"]:
+        """The half axes as rows."""
+        axes = np.array([self.axes.left, self.axes.up, self.axes.forward])
+        return axes * np.array(self.radii)[:, None]
+
+    @cached_property
+    def _viewer(self) -> Vector:
+        """The direction to the viewer in the coordinates of the unit sphere, of unit length."""
+        return unit(self._basis[:, 2] / np.array(self.radii) ** 2)
 
 
-def _sphere(power: float) -> Float[np.ndarray, "n 3"]:
-    if power not in _SPHERES:
-        levels = np.linspace(-np.pi / 2, np.pi / 2, 11)
-        rings = [
+@cache
+def _sphere(power: float, above: float) -> Points:
+    """Return directions that cover the unit sphere above a height."""
+    levels = np.linspace(np.arcsin(max(above, -1.0)), np.pi / 2, 9 if power == 2.0 else 17)
+    ring = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    return np.concatenate(
+        [
             np.stack(
-                [
-                    np.sin(_RING) * np.cos(b),
-                    np.full_like(_RING, np.sin(b)),
-                    np.cos(_RING) * np.cos(b),
-                ],
+                [np.sin(ring) * np.cos(b), np.full_like(ring, np.sin(b)), np.cos(ring) * np.cos(b)],
                 axis=1,
             )
             for b in levels
         ]
-        points = np.concatenate(rings)
-        norm = (np.abs(points) ** power).sum(axis=1, keepdims=True) ** (1 / power)
-        _SPHERES[power] = points / norm
-    return _SPHERES[power]
+    )
 
 
-_SPHERES: dict[float, Float[np.ndarray, "n 3"]] = {}
-
-
-def hull(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m 2"]:
+def hull(points: Float[np.ndarray, "n d"]) -> Shape:
     """Return the convex hull of points in the plane."""
     flat = np.ascontiguousarray(points[:, :2], dtype=np.float32)
     return cv2.convexHull(flat)[:, 0].astype(np.float64)
 
 
-def disc(centre: Vector, radius: float) -> Float[np.ndarray, "n 2"]:
+def disc(centre: Float[np.ndarray, " d"], radius: float) -> Shape:
     """Return a circle in the picture."""
-    return (_DISC * radius + centre)[:, :2]
+    return _DISC * radius + centre[:2]
 
 
-def capsule(start: Vector, end: Vector, *, radii: tuple[float, float]) -> Float[np.ndarray, "n 2"]:
+def capsule(start: Vector, end: Vector, *, radii: tuple[float, float]) -> Shape:
     """Return the outline of a limb: two circles and what lies between them."""
     return hull(np.concatenate([disc(start, radii[0]), disc(end, radii[1])]))
 
 
-def chain(points: Sequence[Vector], radii: Sequence[float]) -> list[Float[np.ndarray, "n 2"]]:
+def chain(points: Sequence[Vector], radii: Sequence[float]) -> list[Shape]:
     """Return the outline of a jointed limb as one capsule a segment."""
     return [
         capsule(points[k], points[k + 1], radii=(radii[k], radii[k + 1]))
@@ -138,13 +193,20 @@ def chain(points: Sequence[Vector], radii: Sequence[float]) -> list[Float[np.nda
     ]
 
 
-def _between(values: Float[np.ndarray, "rings 3"], along: Float[np.ndarray, " n"]) -> Points:
-    """Return values between the rings: 0 is the first ring's, 1 the last's."""
-    place = np.clip(along, 0.0, 1.0) * (len(values) - 1)
-    lower = np.minimum(place.astype(int), len(values) - 2)
-    share = (place - lower)[:, None]
-    return values[lower] * (1 - share) + values[lower + 1] * share
+def limb_tube(points: Sequence[Vector], radii: Sequence[float], *, forward: Vector) -> Tube:
+    """Return a limb as a tube whose angle 0 is where `forward` points."""
+    centres = np.stack(points)
+    along = centres[-1] - centres[0]
+    left = np.cross(along, forward)
+    if float(np.linalg.norm(left)) < 1e-6:
+        left = np.cross(along, np.array([0.31, 0.2, 0.93]))
+    left = left / max(float(np.linalg.norm(left)), 1e-9)
+    front = np.cross(left, along)
+    front = front / max(float(np.linalg.norm(front)), 1e-9)
+    widths = np.array(radii)[:, None]
+    return Tube(centres, left * widths, front * widths)
 
 
-def _length(vectors: Points) -> Float[np.ndarray, "n 1"]:
-    return np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9
+def unit(vector: Vector) -> Vector:
+    """Return the direction of a vector."""
+    return vector / max(float(vector @ vector) ** 0.5, 1e-9)
