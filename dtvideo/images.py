@@ -78,11 +78,11 @@ class Placement:
 
     def to_target(self, points: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 2"]:
         """Move points (x, y) from the picture to the canvas."""
-        return points * np.array(self.scale) + np.array(self.offset)
+        return np.asarray(points * np.array(self.scale) + np.array(self.offset))
 
     def to_source(self, points: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 2"]:
         """Move points (x, y) from the canvas to the picture."""
-        return (points - np.array(self.offset)) / np.array(self.scale)
+        return np.asarray((points - np.array(self.offset)) / np.array(self.scale))
 
     def cut(self, canvas: np.ndarray) -> np.ndarray:
         """Return the part of a canvas (h, w, ...) that the picture covers."""
@@ -99,8 +99,9 @@ def load_image(path: Path, *, background: tuple[int, int, int] = BACKGROUND) -> 
     check_input(path)
     notices: list[str] = []
     with _pixels_of(path) as image:
-        if getattr(image, "is_animated", False) and image.format != "MPO":
-            notices.append(f"the file holds {image.n_frames} pictures; the first is used")
+        count = getattr(image, "n_frames", 1)
+        if count > 1 and image.format != "MPO":
+            notices.append(f"the file holds {count} pictures; the first is used")
         upright = ImageOps.exif_transpose(image)
         colour, alpha = _split_alpha(_eight_bits(upright, path, notices))
         rgb = _to_srgb(colour, upright.info.get("icc_profile"), notices)
@@ -260,16 +261,13 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 def _to_srgb(image: Image.Image, profile: bytes | None, notices: list[str]) -> Image.Image:
     """Convert to sRGB through the embedded profile; without one by Pillow's plain rule."""
     simple = image.convert("RGB") if image.mode in ("1", "P") else image
-    if simple.mode == "LAB":
-        source = ImageCms.createProfile("LAB")
-    elif profile:
-        source = BytesIO(profile)
-    else:
+    source = ImageCms.createProfile("LAB") if simple.mode == "LAB" else BytesIO(profile or b"")
+    if isinstance(source, BytesIO) and not profile:
         if simple.mode in ("CMYK", "YCbCr"):
             notices.append(f"the picture is {simple.mode} without a profile; colours may be off")
         return simple.convert("RGB")
+    target = ImageCms.createProfile("sRGB")
     try:
-        target = ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(simple, source, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         notices.append("the colour profile in the picture cannot be used; colours may be off")
@@ -284,7 +282,7 @@ def _within_limits(
     if max(image.size) <= MAXIMUM_SIDE:
         return image, alpha
     scale = MAXIMUM_SIDE / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     notices.append(f"reduced from {image.width}x{image.height} to {size[0]}x{size[1]} pixels")
     kernel = Image.Resampling.BOX
     return image.resize(size, kernel), alpha and alpha.resize(size, kernel)

@@ -115,11 +115,12 @@ def to_rgb(frame: Any, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
         interpolation=QUALITY,
         threads=1,
     )
-    return converted.to_ndarray()
+    return np.asarray(converted.to_ndarray())
 
 
 def _is_high_definition(frame: Any) -> bool:
-    return max(frame.width, frame.height) >= 1280 or min(frame.width, frame.height) > 576
+    sides = sorted((frame.width, frame.height))
+    return bool(sides[1] >= 1280 or sides[0] > 576)
 
 
 def _is_rgb(frame: Any) -> bool:

@@ -155,8 +155,9 @@ def _timed(container: Any, stream: Any, info: VideoInfo) -> Iterator[tuple[Fract
             yield _stamp(frame)
 
     count = 0
-    for count, time in enumerate(steady_times(stamps(), _step(stream)), 1):
+    for time in steady_times(stamps(), _step(stream)):
         yield time, held.pop()
+        count += 1
     if count != info.decoded_frames:
         raise MediaError(
             "V16",

@@ -99,7 +99,7 @@ def first_picture_time(path: Path) -> Fraction:
     with open_container(path) as container:
         for stream in container.streams.video:
             for frame in container.decode(stream):
-                return Fraction(frame.pts or 0) * frame.time_base
+                return Fraction((frame.pts or 0) * frame.time_base)
     return Fraction(0)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -67,7 +68,7 @@ def choose_rate(
 
 def median_rate(times: Sequence[Fraction]) -> Fraction | None:
     """Return one over the median gap, snapped to a well-known rate; None if out of limits."""
-    gaps = sorted(after - before for before, after in zip(times, times[1:], strict=False))
+    gaps = sorted(after - before for before, after in pairwise(times))
     gaps = [gap for gap in gaps if gap > 0]
     if not gaps:
         return None

@@ -4,6 +4,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -134,7 +135,7 @@ class AnimationWriter:
         self._shape: tuple[int, ...] = ()
 
     def __enter__(self) -> Self:
-        self._spool = tempfile.TemporaryFile()  # noqa: SIM115
+        self._spool = tempfile.TemporaryFile()
         return self
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
@@ -185,7 +186,7 @@ class AnimationWriter:
         kept = -(-self.frames // self._keep_every)
         unit = 10 if self._is_gif else 1
         edges = [round(index * 1000 / self._rate / unit) * unit for index in range(kept + 1)]
-        return [after - before for before, after in zip(edges, edges[1:], strict=False)]
+        return [after - before for before, after in pairwise(edges)]
 
     def _pictures(self) -> Iterator[Image.Image]:
         self._spool.seek(0)

@@ -1,0 +1,140 @@
+"""Find the subject of a picture: the surest way first, each result checked, the way told."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dtvideo.errors import ModelError
+from dtvideo.images import LoadedImage
+from dtvideo.segmentation.masks import (
+    PLAIN_SHARE,
+    Mask,
+    edge_coverage,
+    fill_holes,
+    fit_ground,
+    largest_part,
+    main_part,
+    off_ground,
+)
+from poses.backends.requirement import quiet, require
+
+LEAST_SHARE = 0.02
+MOST_SHARE = 0.90
+SPECK_SHARE = 0.01
+CUSTOM_MODEL = "dis_custom"
+
+Way = Callable[[LoadedImage], Mask | None]
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectMask:
+    """Where the subject is: 1 on it, 0 off it; how that was found; what to know about it."""
+
+    mask: Mask
+    method: str
+    notices: tuple[str, ...] = ()
+
+
+def find_mask(image: LoadedImage, *, matte: str | None = None) -> SubjectMask:
+    """Find the subject: by alpha, else by a plain ground at the border, else by MediaPipe.
+
+    A mask of less than 2 % or more than 90 % of the picture is rejected and the next way
+    tried; if all fail, the whole picture is the subject, with a notice. matte: use rembg
+    instead of MediaPipe, with this model name or ONNX file.
+    Raises: ModelError M1 when rembg is asked for and missing.
+    """
+    notices: list[str] = []
+    for method, way in _ways(matte):
+        mask = way(image)
+        if mask is None:
+            continue
+        share = float(mask.mean())
+        if LEAST_SHARE <= share <= MOST_SHARE:
+            return SubjectMask(mask, method, tuple(notices))
+        notices.append(f"the mask by {method} covers {share:.1%} of the picture; not used")
+    notices.append("the subject was not found; the whole picture is used, ground and all")
+    whole = np.ones(image.rgb.shape[:2], np.float32)
+    return SubjectMask(whole, "whole picture", tuple(notices))
+
+
+def alpha_mask(image: LoadedImage) -> Mask | None:
+    """Return the picture's own alpha, or None."""
+    return None if image.alpha is None else image.alpha.astype(np.float32) / 255
+
+
+def border_mask(image: LoadedImage) -> Mask | None:
+    """Return what stands on a plain or smoothly shaded ground; None without such a border.
+
+    95 % of the border must be one colour or a smooth gradient.
+    """
+    ground = fit_ground(image.rgb)
+    if ground.share < PLAIN_SHARE:
+        return None
+    figure = largest_part(off_ground(image.rgb, ground))
+    return edge_coverage(image.rgb, ground, fill_holes(figure, up_to=SPECK_SHARE))
+
+
+def pose_mask(image: LoadedImage) -> Mask | None:
+    """Return MediaPipe's mask of the person whose pose it finds, or None."""
+    with quiet():
+        pose = require("mediapipe", detector="mask", install="mediapipe==0.10.14").solutions.pose
+        with pose.Pose(static_image_mode=True, enable_segmentation=True) as network:
+            found = _run(network, image.rgb).segmentation_mask
+    return None if found is None else main_part(np.array(found, np.float32).clip(0, 1))
+
+
+def selfie_mask(image: LoadedImage) -> Mask:
+    """Return MediaPipe's mask of any person near the camera."""
+    with quiet():
+        package = require("mediapipe", detector="mask", install="mediapipe==0.10.14")
+        with package.solutions.selfie_segmentation.SelfieSegmentation(0) as network:
+            found = _run(network, image.rgb).segmentation_mask
+    return main_part(np.array(found, np.float32).clip(0, 1))
+
+
+def rembg_mask(image: LoadedImage, model: str) -> Mask:
+    """Return rembg's mask by a model of its list, or by an ONNX file of the IS-Net kind.
+
+    Raises: ModelError M1 when rembg, or the file, is missing.
+    """
+    if model.endswith(".onnx") and not Path(model).is_file():
+        raise ModelError("M1", model, "no such file", "give the path of an ONNX model")
+    try:
+        import rembg
+    except ImportError as error:
+        remedy = "run: pip install 'dtvideo[matte]'"
+        raise ModelError("M1", "rembg", f"cannot be imported ({error})", remedy) from error
+    session = (
+        rembg.new_session(CUSTOM_MODEL, model_path=model)
+        if model.endswith(".onnx")
+        else rembg.new_session(model)
+    )
+    found = rembg.remove(image.rgb, session=session, only_mask=True)
+    return np.asarray(found, np.float32).reshape(image.rgb.shape[:2]) / 255
+
+
+_FREE_WAYS: MappingProxyType[str, Way] = MappingProxyType(
+    {"mediapipe pose": pose_mask, "mediapipe selfie": selfie_mask}
+)
+
+
+def _ways(matte: str | None) -> Iterator[tuple[str, Way]]:
+    yield "alpha", alpha_mask
+    if matte is not None:
+        yield f"rembg {Path(matte).name}", lambda image: rembg_mask(image, matte)
+        return
+    yield "border colour", border_mask
+    yield from _FREE_WAYS.items()
+
+
+def _run(network: Any, rgb: UInt8[np.ndarray, "h w 3"]) -> Any:
+    """Run a MediaPipe network, which warns at every call."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "SymbolDatabase", UserWarning)
+        return network.process(np.ascontiguousarray(rgb))
