@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int16
@@ -23,7 +23,6 @@ from dtvideo.errors import UsageError
 from dtvideo.toon.world.figure import BODY_DIRECTIONS, Stance
 from dtvideo.toon.world.synthesis import KINDS, RATE, VARIANTS, synthesise
 
-Split = Literal["train", "held-out"]
 Directions = Float[np.ndarray, "t bones 3"]
 Roots = Float[np.ndarray, "t 3"]
 
@@ -108,8 +107,8 @@ def unit(vectors: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape 3"
 
 
 @cache
-def motions(split: Split) -> tuple[Motion, ...]:
-    """Return every motion of a set, always in the same order.
+def motions(split: str) -> tuple[Motion, ...]:
+    """Return every motion of a set, "train" or "held-out", always in the same order.
 
     Raises: UsageError for a name that is no set.
     """

@@ -162,7 +162,7 @@ def _rounded(values: Table) -> Table:
     return rounded
 
 
-def _sampled(table: Table, phase: Track) -> Table:
+def _sampled(table: Float[np.ndarray, "steps tracks"], phase: Track) -> Table:
     """Return a table's rows at moments of the cycle, between two steps where need be."""
     step, part = np.divmod(phase * STEPS, 1.0)
     before = step.astype(int) % STEPS
@@ -253,8 +253,7 @@ def _leg(
     length = np.clip(np.linalg.norm(way, axis=1, keepdims=True), 0.25 * REACH, REACH)
     way = _unit(way)
     toe_out = OUTWARDS[side] * tracks[f"{side}_toe_out"]
-    ahead = _swung(_applied(pelvis.transpose(0, 2, 1), way), toe_out)
-    knee = _applied(pelvis, ahead)
+    knee = _swung(way, toe_out)
     cosine = (THIGH**2 + length**2 - SHIN**2) / (2 * THIGH * length)
     thigh = cosine * way + np.sqrt(1 - np.minimum(cosine, 1.0) ** 2) * knee
     heel = tracks[f"{side}_heel"]
