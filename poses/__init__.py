@@ -1,8 +1,9 @@
 """Bodies as data: find, read, choose, mend, fit, draw and write the poses of people.
 
 detections = extract_poses(frames, create_detector("mediapipe"), rate=rate)
-sequence = select_person(detections).sequence
-picture = draw_pose(sequence[0])
+sequence, repairs = fill_gaps(select_person(detections).sequence)
+fitted, report = retarget(smooth(sequence), read_pose("reference.json"))
+picture = draw_pose(fitted[0])
 write_clip(sequence, "dance.json")
 """
 
@@ -17,8 +18,11 @@ from poses.extract import (
 )
 from poses.io import read_detections, read_pose, read_poses, write_clip, write_coco, write_openpose
 from poses.render import draw_pose
+from poses.retarget import RetargetReport, retarget
 from poses.select import Selection, select_person
 from poses.skeleton import BODY18, COCO17, FACE70, HAND21, Skeleton, load_skeleton
+from poses.smooth import Repair, RepairReport, fill_gaps, jitter, smooth
+from poses.standing import fit_skeleton
 from poses.types import Pose, PoseSequence, confident, missing_joints
 
 __all__ = [
@@ -33,6 +37,9 @@ __all__ = [
     "PoseDetector",
     "PoseError",
     "PoseSequence",
+    "Repair",
+    "RepairReport",
+    "RetargetReport",
     "Selection",
     "Skeleton",
     "confident",
@@ -40,13 +47,18 @@ __all__ = [
     "detector_names",
     "draw_pose",
     "extract_poses",
+    "fill_gaps",
+    "fit_skeleton",
+    "jitter",
     "load_skeleton",
     "missing_joints",
     "read_detections",
     "read_pose",
     "read_poses",
     "register_detector",
+    "retarget",
     "select_person",
+    "smooth",
     "write_clip",
     "write_coco",
     "write_openpose",
