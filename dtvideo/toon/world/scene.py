@@ -78,7 +78,7 @@ def scene_drawings(
         draw(
             scene.identity,
             _stance(rng, first=index == 0),
-            _moved(scene.camera, rng),
+            moved_camera(scene.camera, rng),
             size=size,
             background=ground,
         )
@@ -91,7 +91,7 @@ def _stance(rng: np.random.Generator, *, first: bool) -> Stance:
     return standing() if first and natural else random_stance(rng)
 
 
-def _moved(camera: Camera, rng: np.random.Generator) -> Camera:
+def moved_camera(camera: Camera, rng: np.random.Generator) -> Camera:
     """Return the camera after a small step, seldom a large one."""
     reach = rng.choice([0.35, 0.8, np.pi], p=[0.8, 0.14, 0.06])
     x, y = camera.centre
