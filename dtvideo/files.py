@@ -72,6 +72,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_head(path: Path, count: int = 512) -> bytes:
+    """Return the first bytes of a file, to tell what it looks like."""
+    with path.open("rb") as file:
+        return file.read(count)
+
+
 def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
     """Refuse an output that is an input (also through a link), a folder, or there already.
 

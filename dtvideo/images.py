@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from dtvideo.errors import MediaError
-from dtvideo.files import atomic_path, check_input
+from dtvideo.files import atomic_path, check_input, file_head
 
 FORMATS = (
     "PNG",
@@ -215,7 +215,7 @@ def _too_large(path: Path, problem: str) -> MediaError:
 
 
 def _no_picture(path: Path) -> MediaError:
-    head = path.open("rb").read(256)
+    head = file_head(path)
     kind = next((name for start, name in REFUSED if head.lstrip().startswith(start)), None)
     if head[4:8] == b"ftyp":
         kind = "an HEIC picture or a video"

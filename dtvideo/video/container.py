@@ -8,7 +8,7 @@ from typing import Any
 import av
 
 from dtvideo.errors import MediaError
-from dtvideo.files import check_input
+from dtvideo.files import check_input, file_head
 
 READABLE_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mxf,asf,flv,ogg,gif,apng,"
@@ -74,7 +74,7 @@ def _refuse_address(path: Path) -> None:
 
 
 def _unreadable(path: Path) -> MediaError:
-    head = path.open("rb").read(512)
+    head = file_head(path)
     lowered = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not head:
         return MediaError("V2", path, "is empty", "copy it again")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 import numpy as np
@@ -84,7 +84,7 @@ class VideoWriter:
         """Width and height in the file: both even."""
         return self.size[0] + self.size[0] % 2, self.size[1] + self.size[1] % 2
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoWriter":
         with ExitStack() as files:
             files.enter_context(explained_write(self.path))
             self._temporary = files.enter_context(atomic_path(self.path))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,13 +24,14 @@ PATTERN = re.compile(r"%(0\d+)?d|#+")
 GIF_FASTEST = 50  # frames per second; browsers show faster ones slowly
 
 
+@runtime_checkable
 class FrameWriter(Protocol):
     """Takes the frames of one clip in order; a context manager that publishes at the end."""
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         """Append one RGB or, where the output can hold it, RGBA frame."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "FrameWriter": ...
 
     def __exit__(
         self,
@@ -100,7 +101,7 @@ class SequenceWriter:
         self.frames = 0
         self._text = {"Comment": comment}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "SequenceWriter":
         return self
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
@@ -134,7 +135,7 @@ class AnimationWriter:
         self._rate = rate / self._keep_every
         self._shape: tuple[int, ...] = ()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "AnimationWriter":
         self._spool = tempfile.TemporaryFile()
         return self
 

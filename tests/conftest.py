@@ -1,0 +1,45 @@
+"""Fixtures that all tests share: device, dtype, seed, and media made on the spot."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.media import write_video
+
+
+@pytest.fixture
+def device() -> str:
+    """The device of tests that do not ask for an accelerator."""
+    return "cpu"
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of tests that need one and do not care which."""
+    return 7
+
+
+@pytest.fixture
+def make_video(tmp_path: Path) -> Callable[..., Path]:
+    """Write a clip into the test's folder; arguments as `tests.media.write_video`."""
+
+    def make(name: str = "clip.mp4", *arguments: object, **options: object) -> Path:
+        return write_video(tmp_path / name, *arguments, **options)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def make_picture(tmp_path: Path) -> Callable[..., Path]:
+    """Save an array as a picture in the test's folder; options go to Pillow's `save`."""
+
+    def make(name: str, pixels: np.ndarray, *, mode: str | None = None, **options: object) -> Path:
+        image = Image.fromarray(pixels)
+        path = tmp_path / name
+        (image.convert(mode) if mode else image).save(path, **options)
+        return path
+
+    return make
