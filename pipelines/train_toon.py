@@ -1,6 +1,7 @@
 """Train the toon model: the autoencoder first, then everything that looks through it.
 
-Each stage writes into its own folder below the run's and goes on where it stopped.
+Each stage writes into its own folder below the run's, goes on where it stopped, and reads the
+averaged weights of the stages before it. `export` makes the pipeline folder that ships.
 """
 
 from collections.abc import Callable
@@ -9,105 +10,91 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
+from diffusers import AutoencoderKL
+from transformers import CLIPTokenizer
 
-from dtvideo.seeds import derive_seed, keyed_generator
-from dtvideo.toon.data import Pictures, picture_chunk
-from dtvideo.toon.model import build_autoencoder
-from dtvideo.training.steps import OptimiserSettings, optimise
+from dtvideo.errors import ModelError
+from dtvideo.toon.data import picture_chunk
+from dtvideo.toon.learn_autoencoder import AutoencoderTraining, train_autoencoder
+from dtvideo.toon.learn_denoiser import DenoiserTraining, build_denoiser, train_denoiser
+from dtvideo.toon.model import build_autoencoder, build_scheduler
+from dtvideo.toon.tokenizer import build_tokenizer
+from dtvideo.toon.world import sample_scene
+from dtvideo.training.checkpoints import load_average
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class AutoencoderTraining:
-    """Stage 1: pictures to latents and back."""
+class ToonTraining:
+    """The whole recipe, one table a stage."""
 
-    optimiser: OptimiserSettings = OptimiserSettings(
-        steps=5000, learning_rate=2e-3, decay=0.6
-    )
-    seed: int = 0
-    batch: int = 8
-    crop: int = 64
-    """Side of the random crops, in pixels; the last tenth of the run sees whole pictures."""
-    size: int = 128
-    chunk_scenes: int = 200
-    """Scenes drawn at a time; each gives `per_scene` pictures."""
-    per_scene: int = 4
-    chunk_steps: int = 150
-    """Steps that use one chunk before fresh pictures are drawn."""
-    edge_weight: float = 1.0
-    """Weight of the error of neighbouring differences, which keeps outlines."""
-    figure_weight: float = 3.0
-    """Weight of a pixel of the figure; one of the ground counts 1."""
-    latent_noise: float = 0.05
-    """Standard deviation of the noise that the decoder must bear."""
-    prior_weight: float = 1e-3
-    """Weight of the mean square of the latents, which keeps their scale near 1."""
+    autoencoder: AutoencoderTraining = AutoencoderTraining()
+    denoiser: DenoiserTraining = DenoiserTraining()
+    threads: int = 2
+    """Threads of torch; they are part of the recipe, for they decide the last bits."""
 
 
-def train_autoencoder(settings: AutoencoderTraining, folder: Path, *, report: Report = print) -> None:
-    """Train the autoencoder on fresh drawings; resumes from `folder`."""
-    torch.manual_seed(settings.seed)
-    vae = build_autoencoder().to(memory_format=torch.channels_last)
-    chunks = _ChunkCache(settings)
-
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
-        generator = keyed_generator(settings.seed, "autoencoder", step)
-        images, weights = _crops(chunks.at(step), settings, step=step, generator=generator)
-        latents = vae.encode(images).latent_dist.mean
-        noise = torch.randn(latents.shape, generator=generator)
-        decoded = vae.decode(latents + settings.latent_noise * noise).sample
-        pixel, edge = reconstruction_losses(decoded, images, weights)
-        loss = pixel + settings.edge_weight * edge + settings.prior_weight * latents.square().mean()
-        psnr = -10 * torch.log10(functional.mse_loss(decoded, images) / 4)
-        return loss, {"pixel": pixel.item(), "psnr": psnr.item()}
-
-    optimise(vae, loss_at, settings.optimiser, folder=folder, report=report)
+STAGES = ("autoencoder", "denoiser")
 
 
-def reconstruction_losses(decoded: Tensor, images: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the weighted mean absolute error of pixels and of neighbouring differences.
+def train_stage(stage: str, settings: ToonTraining, run: Path, *, report: Report = print) -> None:
+    """Train one stage of a run, from its last checkpoint if there is one.
 
-    decoded, images (b, 3, h, w) in [-1, 1]; weights (b, 1, h, w) >= 0.
+    Raises: ModelError when a stage before it has no checkpoint.
     """
-    error = decoded - images
-    weights = weights / weights.mean()
-    pixel = (weights * error.abs()).mean()
-    across = (weights[..., 1:] * error.diff(dim=-1).abs()).mean()
-    down = (weights[..., 1:, :] * error.diff(dim=-2).abs()).mean()
-    return pixel, across + down
+    torch.set_num_threads(settings.threads)
+    if stage == "autoencoder":
+        train_autoencoder(settings.autoencoder, run / stage, report=report)
+    else:
+        train_denoiser(
+            settings.denoiser,
+            run / stage,
+            vae=trained_autoencoder(run),
+            tokenizer=run_tokenizer(run),
+            report=report,
+        )
 
 
-class _ChunkCache:
-    """The chunk of pictures that a step uses; drawn when the first of its steps asks."""
-
-    def __init__(self, settings: AutoencoderTraining) -> None:
-        self._settings = settings
-        self._index, self._chunk = -1, Pictures(np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), bool))
-
-    def at(self, step: int) -> Pictures:
-        settings, index = self._settings, step // self._settings.chunk_steps
-        if index != self._index:
-            self._index, self._chunk = index, picture_chunk(
-                derive_seed(settings.seed, "autoencoder") % 2**31, index,
-                scenes=settings.chunk_scenes, per_scene=settings.per_scene, size=settings.size,
-            )
-        return self._chunk
+def trained_autoencoder(run: Path) -> AutoencoderKL:
+    """Return the run's autoencoder, its scaling factor measured on training pictures."""
+    vae = build_autoencoder()
+    load_average(vae, _checkpoint(run, "autoencoder"))
+    vae = vae.eval().requires_grad_(False)
+    pictures = picture_chunk(0, 0, scenes=32, per_scene=2, size=vae.config.sample_size).images
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        spread = vae.encode(pixels).latent_dist.mean.std().item()
+    vae.register_to_config(scaling_factor=round(1 / spread, 4))
+    return vae
 
 
-def _crops(
-    chunk: Pictures, settings: AutoencoderTraining, *, step: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return a batch of random crops (b, 3, c, c) in [-1, 1] and their pixel weights."""
-    whole = step >= 0.9 * settings.optimiser.steps
-    crop = settings.size if whole else settings.crop
-    count = settings.batch // 4 if whole else settings.batch
-    rows = torch.randint(len(chunk.images), (count,), generator=generator).tolist()
-    corners = torch.randint(settings.size - crop + 1, (count, 2), generator=generator).tolist()
-    windows = [(row, slice(y, y + crop), slice(x, x + crop)) for row, (y, x) in zip(rows, corners, strict=True)]
-    images = torch.from_numpy(np.stack([chunk.images[window] for window in windows]))
-    masks = torch.from_numpy(np.stack([chunk.masks[window] for window in windows]))
-    weights = 1 + (settings.figure_weight - 1) * masks.float()
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1, weights[:, None]
+def run_tokenizer(run: Path) -> CLIPTokenizer:
+    """Return the run's tokenizer; it is made from the drawn world's captions once and kept."""
+    folder = run / "tokenizer"
+    if not folder.exists():
+        captions = [sample_scene(seed).caption for seed in range(4000)]
+        words = {word for caption in captions for word in caption.replace(",", " ,").split()}
+        build_tokenizer(words).save_pretrained(folder)
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def export(run: Path, folder: Path, *, report: Report = print) -> None:
+    """Write the averaged weights of a run as a pipeline folder in half precision."""
+    tokenizer = run_tokenizer(run)
+    modules = build_denoiser(tokenizer)
+    step = load_average(modules, _checkpoint(run, "denoiser"))
+    parts = {"vae": trained_autoencoder(run), **dict(modules.items())}
+    from pipelines.animate import AnimationPipeline
+
+    pipeline = AnimationPipeline(tokenizer=tokenizer, scheduler=build_scheduler(), **parts)
+    pipeline.to(torch.float16).save_pretrained(folder)
+    size = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+    report(f"{folder}: step {step}, {size / 1e6:.1f} MB")
+
+
+def _checkpoint(run: Path, stage: str) -> Path:
+    path = run / stage / "checkpoint.safetensors"
+    if not path.exists():
+        raise ModelError("M1", path, "is not there", f"train the stage {stage!r} first")
+    return path

@@ -5,7 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from dtvideo.toon.world import TRAIN_IDENTITIES, Drawing, sample_scene, scene_drawings
+from dtvideo.puppet import Puppet
+from dtvideo.toon.world import (
+    TRAIN_IDENTITIES,
+    Drawing,
+    Scene,
+    Stance,
+    draw,
+    random_stance,
+    sample_scene,
+    scene_drawings,
+)
+from dtvideo.toon.world.backgrounds import paint_background
+from dtvideo.toon.world.motion import motions, unit
+from dtvideo.toon.world.scene import moved_camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,3 +48,65 @@ def _scene_keys(seed: int, number: int) -> tuple[int, int]:
     return int(rng.integers(TRAIN_IDENTITIES.start, TRAIN_IDENTITIES.stop)), int(
         rng.integers(2**31)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Sequel:
+    """One target of a scene: the frame to make, the frame before it, and the coarse guess."""
+
+    frame: Drawing
+    before: Drawing
+    coarse: UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A character once as reference, then as it should look in other poses."""
+
+    reference: Drawing
+    sequels: tuple[Sequel, ...]
+    caption: str
+
+
+def lesson(seed: int, number: int, *, sequels: int, size: int) -> Lesson:
+    """Draw lesson `number` of an endless sequence of training identities and motions."""
+    identity, key = _scene_keys(seed, number)
+    scene = sample_scene(identity, key=key)
+    rng = np.random.default_rng((seed, number, 0x1E))
+    reference = scene_drawings(scene, 1, key=key, size=(size, size))[0]
+    puppet = Puppet.prepare(reference.image, reference.mask, reference.pose)
+    made = []
+    for _ in range(sequels):
+        before, frame = moving_pair(scene, rng, size=size)
+        made.append(Sequel(frame, before, puppet.frame(frame.pose)))
+    return Lesson(reference, tuple(made), scene.caption)
+
+
+def moving_pair(scene: Scene, rng: np.random.Generator, *, size: int) -> tuple[Drawing, Drawing]:
+    """Draw two near moments of one movement, seen from one place."""
+    ground = paint_background(scene.background, scene.background_seed, size=(size, size))
+    camera = moved_camera(scene.camera, rng)
+    stances = _captured_moments(rng) if rng.random() < 0.5 else _free_moments(rng)
+    before, frame = (
+        draw(scene.identity, stance, camera, size=(size, size), background=ground)
+        for stance in stances
+    )
+    return before, frame
+
+
+def _captured_moments(rng: np.random.Generator) -> tuple[Stance, Stance]:
+    """Return two moments of a training motion, one to three frames apart."""
+    choices = motions("train")
+    motion = choices[int(rng.integers(len(choices)))]
+    motion = motion.mirrored() if rng.random() < 0.5 else motion
+    index, apart = int(rng.integers(1, len(motion))), int(rng.integers(1, 4))
+    return motion.stance(max(0, index - apart)), motion.stance(index)
+
+
+def _free_moments(rng: np.random.Generator) -> tuple[Stance, Stance]:
+    """Return a random stance and one a little on its way to it from another."""
+    stance, origin = random_stance(rng), random_stance(rng)
+    part = float(rng.uniform(0.02, 0.2))
+    directions = unit(stance.directions * (1 - part) + origin.directions * part)
+    root = stance.root * (1 - part) + origin.root * part
+    return Stance(directions=directions, root=root), stance
