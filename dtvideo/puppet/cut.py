@@ -1,0 +1,233 @@
+"""Cut a picture into the parts of a puppet and fill the ground behind it."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from dtvideo.puppet.body import (
+    LIMBS,
+    NECK,
+    TORSO,
+    Limb,
+    Point,
+    Points,
+    head_centre,
+    known,
+    torso_length,
+)
+
+# All in torso lengths, unless a factor is meant; found by trying on drawn characters.
+TORSO_PRIORITY = 0.8  # a limb's own pixels, up to this share of its half width, beat the torso
+TORSO_REACH = 0.25  # how far beyond its corners the torso competes for pixels
+TORSO_MARGIN = 0.12  # how far it goes on below its neighbours
+LIMB_SLACK = 1.1  # on the measured half width
+HEAD_SLACK = 1.05  # on the measured radius
+NARROWEST, WIDEST = 0.4, 1.8  # half widths believed, against the usual ones
+OPAQUE = 0.98  # soft edges are laid once only
+FAR = 1e4
+
+Image = UInt8[np.ndarray, "h w 3"]
+Mask = Float[np.ndarray, "h w"]
+Region = Bool[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A piece of picture: premultiplied RGBA in [0, 1], its first pixel at `origin` (x, y)."""
+
+    pixels: Float[np.ndarray, "rows columns 4"]
+    origin: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One part: its own pixels, and `below` them its guessed shape under its neighbours."""
+
+    own: Patch
+    below: Patch | None
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """Where a part is: pixels nearest to it, and all that it covers if nothing hid it."""
+
+    own: Region
+    whole: Region
+
+
+def cut_parts(reference: Image, mask: Mask, points: Points, *, ground: Image) -> dict[str, Part]:
+    """Return the parts found, by name: each pixel of the mask belongs to one of them.
+
+    mask in [0, 1]. The ground's share is taken out of the soft edge. Under its neighbours a
+    part goes on in the nearest of its own colours.
+    """
+    alpha = mask.astype(np.float32)
+    picture = _without_ground(reference, alpha, ground)
+    outlines = _outlines(mask > 0.02, mask > 0.5, points)
+    return {
+        name: _part(picture, alpha, outline)
+        for name, outline in outlines.items()
+        if outline.own.any()
+    }
+
+
+def fill_ground(reference: Image, mask: Mask) -> Image:
+    """Return the reference with its character replaced by what its rim makes likely."""
+    reach = max(3, round(max(mask.shape) / 64)) | 1
+    hole = cv2.dilate((mask > 0.02).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.inpaint(reference, hole, 3, cv2.INPAINT_TELEA), dtype=np.uint8)
+
+
+def _without_ground(reference: Image, alpha: Mask, ground: Image) -> Float[np.ndarray, "h w 3"]:
+    """Return the colour that gives the reference when it is laid over the ground."""
+    share = alpha[..., None]
+    mixed = reference.astype(np.float32) / 255
+    behind = ground.astype(np.float32) / 255
+    return np.asarray(np.clip((mixed - (1 - share) * behind) / np.maximum(share, 0.02), 0, 1))
+
+
+def _outlines(inside: Region, solid: Region, points: Points) -> dict[str, Outline]:
+    """Give each pixel inside to the part whose bone is nearest in half widths."""
+    length = torso_length(points)
+    grid = _grid(inside.shape)
+    hull = _distance_to_hull(points[list(TORSO)], inside.shape)
+    scores = {"torso": TORSO_PRIORITY + hull / (TORSO_REACH * length)}
+    wholes = {"torso": hull <= TORSO_MARGIN * length}
+    centre = head_centre(points)
+    if known(centre):
+        radius = HEAD_SLACK * _head_radius(solid, points, length)
+        scores["head"] = np.linalg.norm(grid - centre, axis=-1) / radius
+    along = {}
+    for name, half_width in _half_widths(solid, points, length).items():
+        distance, along[name] = _along_bone(grid, points, LIMBS[name])
+        scores[name] = distance / half_width
+        wholes[name] = distance <= half_width
+    owner = np.stack(list(scores.values())).argmin(axis=0)
+    outlines = {}
+    for index, name in enumerate(scores):
+        own = inside & (owner == index)
+        outlines[name] = Outline(own, own | (inside & wholes.get(name, own)))
+    return _split_tips(outlines, along, points)
+
+
+def _split_tips(
+    outlines: dict[str, Outline], along: dict[str, Mask], points: Points
+) -> dict[str, Outline]:
+    """Give what lies beyond wrist and ankle to the hand and the foot."""
+    split = dict(outlines)
+    for name, share in along.items():
+        limb = LIMBS[name]
+        if limb.tip:
+            pixel = 1 / max(float(np.linalg.norm(points[limb.end] - points[limb.start])), 1.0)
+            whole = outlines[name]
+            split[limb.tip] = Outline(whole.own & (share > 1), whole.whole & (share > 1))
+            split[name] = Outline(whole.own & (share <= 1), whole.whole & (share < 1 + pixel))
+    return split
+
+
+def _part(picture: Float[np.ndarray, "h w 3"], alpha: Mask, outline: Outline) -> Part:
+    own = _patch(picture, alpha * outline.own)
+    if (outline.whole == outline.own).all():
+        return Part(own, None)
+    below = outline.whole & (~outline.own | (alpha > OPAQUE))
+    return Part(own, _patch(_spread(picture, outline), alpha * below))
+
+
+def _patch(picture: Float[np.ndarray, "h w 3"], alpha: Mask) -> Patch:
+    """Return the box around what is visible, with a clear rim of one pixel."""
+    left, top, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    box = np.s_[top : top + height, left : left + width]
+    colour = picture[box] * alpha[box][..., None]
+    pixels = np.concatenate([colour, alpha[box][..., None]], axis=-1)
+    return Patch(np.pad(pixels, ((1, 1), (1, 1), (0, 0))), (left - 1, top - 1))
+
+
+def _spread(picture: Float[np.ndarray, "h w 3"], outline: Outline) -> Float[np.ndarray, "h w 3"]:
+    """Return the picture, pixels that are not the part's own in its nearest own colour."""
+    _, labels = cv2.distanceTransformWithLabels(
+        (~outline.own).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((int(labels.max()) + 1, 3), dtype=np.float32)
+    colours[labels[outline.own]] = picture[outline.own]
+    return np.where(outline.own[..., None], picture, colours[labels])
+
+
+def _half_widths(solid: Region, points: Points, length: float) -> dict[str, float]:
+    """Measure each limb's half width in pixels; a limb is as thin as its twin."""
+    widths = {
+        name: _half_width(solid, points, limb, usual=limb.half_width * length)
+        for name, limb in LIMBS.items()
+        if known(points[[limb.start, limb.end]]).all()
+    }
+    return {
+        name: LIMB_SLACK * min(width, widths.get(_twin(name), width))
+        for name, width in widths.items()
+    }
+
+
+def _twin(name: str) -> str:
+    side, kind = name.split("_", 1)
+    return f"{'left' if side == 'right' else 'right'}_{kind}"
+
+
+def _half_width(solid: Region, points: Points, limb: Limb, *, usual: float) -> float:
+    """Return the way from the bone to the mask's nearer side, at four places, their median."""
+    bone = points[limb.end] - points[limb.start]
+    length = float(np.linalg.norm(bone))
+    if length < 2:
+        return usual
+    across = np.array([-bone[1], bone[0]]) / length
+    found = []
+    for share in (0.4, 0.55, 0.7, 0.85):
+        place = points[limb.start] + share * bone
+        found.append(min(_way_out(solid, place, side, 2.5 * usual) for side in (across, -across)))
+    return float(np.clip(np.median(found), NARROWEST * usual, WIDEST * usual))
+
+
+def _head_radius(solid: Region, points: Points, length: float) -> float:
+    """Return the way from the head's centre to the mask's end, upwards and sideways."""
+    centre = head_centre(points)
+    up = centre - points[NECK] if known(points[NECK]) else np.array([0.0, -1.0])
+    height = float(np.linalg.norm(up))
+    up = up / height if height > 1 else np.array([0.0, -1.0])
+    side = np.array([-up[1], up[0]])
+    ways = (up, (up + side) / np.sqrt(2), (up - side) / np.sqrt(2), side, -side)
+    found = [_way_out(solid, centre, way, 1.5 * length) for way in ways]
+    return float(np.clip(np.median(found), 0.2 * length, 1.5 * length))
+
+
+def _way_out(solid: Region, start: Point, way: Point, limit: float) -> float:
+    """Return how far one can go inside the mask, in steps of half a pixel."""
+    steps = np.arange(0, limit, 0.5)
+    columns, rows = np.round(start + steps[:, None] * way).astype(int).T
+    height, width = solid.shape
+    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    inside = np.zeros(len(steps), dtype=bool)
+    inside[within] = solid[rows[within], columns[within]]
+    return limit if inside.all() else float(steps[inside.argmin()])
+
+
+def _grid(shape: tuple[int, ...]) -> Float[np.ndarray, "h w 2"]:
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    return np.stack([columns, rows], axis=-1).astype(np.float32)
+
+
+def _along_bone(grid: Float[np.ndarray, "h w 2"], points: Points, limb: Limb) -> tuple[Mask, Mask]:
+    """Return each pixel's distance to the bone and its place along it: 0 start, 1 end."""
+    offset, bone = grid - points[limb.start], points[limb.end] - points[limb.start]
+    along = offset @ bone / max(float(bone @ bone), 1e-3)
+    nearest = np.clip(along, 0, 1)[..., None] * bone
+    return np.linalg.norm(offset - nearest, axis=-1), along
+
+
+def _distance_to_hull(corners: Float[np.ndarray, "n 2"], shape: tuple[int, ...]) -> Mask:
+    """Return each pixel's distance to the polygon around the known corners; far without any."""
+    outside = np.ones(shape[:2], dtype=np.uint8)
+    if known(corners).any():
+        hull = cv2.convexHull(np.round(corners[known(corners)]).astype(np.int32))
+        cv2.fillConvexPoly(outside, hull, 0)
+    if outside.all():
+        return np.full(shape[:2], FAR)
+    return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, 5), dtype=np.float64)

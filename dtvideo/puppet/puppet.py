@@ -1,0 +1,142 @@
+"""Cut a picture once, pose it as often as wanted."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from dtvideo.puppet.body import FACE, Points, back_to_front, known, points_in
+from dtvideo.puppet.cut import Part, Patch, cut_parts, fill_ground
+from dtvideo.puppet.motion import part_transforms
+from poses.types import Pose
+
+FACE_REACH = 0.45  # how far a face slides over its head, in head radii: no fold below 0.5
+
+Image = UInt8[np.ndarray, "h w 3"]
+Mask = Float[np.ndarray, "h w"]
+Canvas = Float[np.ndarray, "h w 4"]
+Matrix = Float[np.ndarray, "2 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Puppet:
+    """A reference picture cut into parts, ready to take any pose.
+
+    ground: the reference without its character; parts: by name; points: the reference's key
+    points in pixels.
+    """
+
+    ground: Image
+    parts: dict[str, Part]
+    points: Points
+
+    @classmethod
+    def prepare(cls, reference: Image, mask: Mask, reference_pose: Pose) -> "Puppet":
+        """Cut the reference into parts and fill the ground behind them; mask in [0, 1]."""
+        height, width = mask.shape
+        points = points_in(reference_pose, (width, height))
+        ground = fill_ground(reference, mask)
+        return cls(ground, cut_parts(reference, mask, points, ground=ground), points)
+
+    def pose(self, target_pose: Pose) -> UInt8[np.ndarray, "h w 4"]:
+        """Return the puppet in a pose: RGBA, straight alpha, as large as the reference."""
+        canvas = self._compose(target_pose)
+        alpha = canvas[..., 3:]
+        colour = canvas[..., :3] / np.maximum(alpha, 1e-6)
+        return _to_bytes(np.concatenate([colour, alpha], axis=-1))
+
+    def frame(self, target_pose: Pose) -> Image:
+        """Return the puppet in a pose over the reference's ground."""
+        canvas = self._compose(target_pose)
+        ground = self.ground.astype(np.float32) / 255
+        return _to_bytes(canvas[..., :3] + ground * (1 - canvas[..., 3:]))
+
+    def _compose(self, target_pose: Pose) -> Canvas:
+        """Lay the guessed shapes first and the parts' own pixels over them, back to front."""
+        height, width = self.ground.shape[:2]
+        target = points_in(target_pose, (width, height))
+        maps = part_transforms(self.points, target)
+        names = [name for name in back_to_front(target) if name in self.parts]
+        canvas = np.zeros((height, width, 4), dtype=np.float32)
+        for name in names:
+            if (below := self.parts[name].below) is not None:
+                _lay(canvas, below, maps[name])
+        for name in names:
+            if name == "head":
+                self._lay_head(canvas, maps[name], target)
+            else:
+                _lay(canvas, self.parts[name].own, maps[name])
+        return canvas
+
+    def _lay_head(self, canvas: Canvas, matrix: Matrix, target: Points) -> None:
+        """Lay the head, its face slid over it to where the target's eyes and nose are."""
+        own = self.parts["head"].own
+        face, new_face = self.points[list(FACE)], target[list(FACE)]
+        both = known(face) & known(new_face)
+        if not both.any():
+            _lay(canvas, own, matrix)
+            return
+        middle = face[both].mean(axis=0)
+        back = cv2.invertAffineTransform(matrix)
+        shift = back[:, :2] @ new_face[both].mean(axis=0) + back[:, 2] - middle
+        radius = float(np.sqrt(own.pixels[..., 3].sum() / np.pi))
+        length = float(np.linalg.norm(shift))
+        shift *= min(1.0, FACE_REACH * radius / max(length, 1e-6))
+        _lay(canvas, _slide(own, shift, middle=middle, radius=radius), matrix)
+
+
+def puppet(
+    reference: Image, mask: Mask, reference_pose: Pose, target_pose: Pose
+) -> UInt8[np.ndarray, "h w 4"]:
+    """Move the parts of the reference into the target pose: RGBA, straight alpha.
+
+    mask in [0, 1]; poses are scaled from their canvas to the picture. A part whose joints are
+    missing follows the one it hangs on. For many poses of one picture use `Puppet`.
+    """
+    return Puppet.prepare(reference, mask, reference_pose).pose(target_pose)
+
+
+def coarse_frame(reference: Image, mask: Mask, reference_pose: Pose, target_pose: Pose) -> Image:
+    """Lay the puppet in the target pose over the reference's ground, the hole filled."""
+    return Puppet.prepare(reference, mask, reference_pose).frame(target_pose)
+
+
+def _slide(
+    patch: Patch,
+    shift: Float[np.ndarray, "2"],
+    *,
+    middle: Float[np.ndarray, "2"],
+    radius: float,
+) -> Patch:
+    """Move what is at `middle` by `shift`, less and less up to `radius` away."""
+    rows, columns = np.mgrid[: patch.pixels.shape[0], : patch.pixels.shape[1]]
+    grid = np.stack([columns, rows], axis=-1)
+    distance = np.linalg.norm(grid + patch.origin - middle - shift, axis=-1) / radius
+    weight = np.clip(1 - distance**2, 0, 1)[..., None]
+    source = (grid - weight * shift).astype(np.float32)
+    return Patch(cv2.remap(patch.pixels, source, None, cv2.INTER_LINEAR), patch.origin)
+
+
+def _lay(canvas: Canvas, patch: Patch, matrix: Matrix) -> None:
+    """Lay a moved patch over the canvas, in place, touching only the box it covers."""
+    rows, columns = patch.pixels.shape[:2]
+    local = matrix.copy()
+    local[:, 2] += matrix[:, :2] @ patch.origin
+    corners = np.array([[0, columns - 1, 0, columns - 1], [0, 0, rows - 1, rows - 1]])
+    moved = local[:, :2] @ corners + local[:, 2:]
+    limit = np.array(canvas.shape[1::-1])
+    left, top = np.clip(np.floor(moved.min(axis=1)), 0, limit).astype(int)
+    right, bottom = np.clip(np.ceil(moved.max(axis=1)) + 1, 0, limit).astype(int)
+    if left >= right or top >= bottom:
+        return
+    local[:, 2] -= (left, top)
+    size = (int(right - left), int(bottom - top))
+    layer = cv2.warpAffine(patch.pixels, local, size, flags=cv2.INTER_LINEAR)
+    box = canvas[top:bottom, left:right]
+    box *= 1 - layer[..., 3:]
+    box += layer
+
+
+def _to_bytes(picture: Float[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w c"]:
+    return np.asarray(np.round(np.clip(picture, 0, 1) * 255), dtype=np.uint8)
