@@ -100,7 +100,7 @@ def _patterned(ground: Ground) -> None:
     count = int(rng.integers(4, 10))
     if kind == 0:
         for k in range(-count, 2 * count, 2):
-            slope = float(rng.uniform(0, 0)) + 0.5
+            slope = 0.5
             a, b = k / count, (k + 1) / count
             ground.polygon(np.array([(a, 0), (b, 0), (b - slope, 1), (a - slope, 1)]), second)
     elif kind == 1:
@@ -176,7 +176,7 @@ def _beach(ground: Ground) -> None:
     _sky(ground, low=0.5)
     _clouds(ground, int(ground.rng.integers(0, 3)))
     sea = varied((64, 150, 200), ground.rng)
-    ground.graded(sea, mixed(sea, WHITE, 0.35), low=0.5, high=0.72)
+    ground.graded(sea, mixed(sea, WHITE, 0.35), low=0.5, high=0.85)
     sand = varied((240, 216, 160), ground.rng)
     ground.hills(0.74, height=0.04, colour=mixed(sand, WHITE, 0.5))
     ground.hills(0.76, height=0.04, colour=sand)

@@ -10,7 +10,7 @@ from dtvideo.toon.world.figure import Figure, Vector
 from dtvideo.toon.world.identity import Cloth, Identity
 from dtvideo.toon.world.palette import WHITE
 from dtvideo.toon.world.patterns import pattern_marks
-from dtvideo.toon.world.solids import capsule, chain, disc, limb_tube, unit
+from dtvideo.toon.world.solids import Tube, capsule, chain, disc, limb_tube, unit
 
 Part = tuple[float, Callable[[Canvas], None]]
 
@@ -45,13 +45,14 @@ def _leg(identity: Identity, figure: Figure, side: str) -> Part:
 def _paint_leg(
     canvas: Canvas, identity: Identity, figure: Figure, *, points: tuple[Vector, Vector, Vector]
 ) -> None:
-    hip, knee, _ = points
+    hip, knee, ankle = points
     width, cloth = figure.build.leg_width, identity.outfit.bottom
     radii = (width * 1.12, width * 0.95, width * 0.72)
     dress = identity.outfit.top.kind == "dress" and cloth.kind != "trousers"
     forward = figure.hips.forward
     if cloth.kind in ("trousers", "overalls") and not dress:
-        loose = (width * 1.18, width * 1.02, width * 0.92)
+        loose = (width * 1.18, width * 1.02, width * 0.95)
+        points = (hip, knee, knee + (ankle - knee) * 0.84)
         tube = limb_tube(points, loose, forward=forward)
         marks = _cloth_marks(cloth, tube, figure) + [Mark(tube.band(0.93, 1.0), cloth.second)] * (
             cloth.pattern == "banded"
@@ -74,10 +75,13 @@ def _paint_leg(
         )
 
 
-def _cloth_marks(cloth: Cloth, tube: object, figure: Figure) -> list[Mark]:
-    if cloth.pattern in ("plain", "banded"):
+def _cloth_marks(cloth: Cloth, tube: Tube, figure: Figure) -> list[Mark]:
+    """Return the pattern of a garment on a limb, where the limb is wide enough to show it."""
+    cell = figure.build.torso * 0.28
+    wide = cloth.pattern == "striped" or tube.girth > 0.5 * cell
+    if cloth.pattern in ("plain", "banded") or not wide:
         return []
-    return pattern_marks(tube, cloth.pattern, cloth.second, cell=figure.build.torso * 0.3)
+    return pattern_marks(tube, cloth.pattern, cloth.second, cell=cell)
 
 
 def _paint_foot(canvas: Canvas, identity: Identity, figure: Figure, side: str) -> None:
@@ -101,11 +105,13 @@ def _paint_foot(canvas: Canvas, identity: Identity, figure: Figure, side: str) -
     if shoes.kind == "boots":
         top = ankle + (knee - ankle) * 0.42
         shapes.append(capsule(ankle, top, radii=(radius, build.leg_width * 1.0)))
-    sole = unit(np.cross(toe - ankle, figure.hips.left))
-    sole = sole if sole @ (ankle - knee) > 0 else -sole
-    line = np.stack([heel - (tip - heel) * 0.6, tip + (tip - heel) * 0.6]) + sole * radius * 0.95
+    down = unit(ankle - knee)[:2] * radius
+    aside = np.array([-down[1], down[0]])
+    middle = ((heel + tip) / 2)[:2] + down * 0.92
+    reach = 1.5 + float(np.hypot(*(tip - heel)[:2])) / radius
+    line = np.stack([middle - aside * reach, middle + aside * reach])
     colour = WHITE if shoes.pattern != "plain" else scaled(shoes.colour, 0.6)
-    marks = [Mark(line[:, :2], colour, width=radius * 0.55)]
+    marks = [Mark(line, colour, width=radius * 0.5)]
     canvas.paint(shapes, shoes.colour, marks=marks)
 
 

@@ -32,7 +32,7 @@ def torso_part(identity: Identity, figure: Figure) -> Part:
     return depth, paint
 
 
-def torso_tube(figure: Figure, *, hem: float, loose: float = 1.0) -> Tube:
+def torso_tube(figure: Figure, *, hem: float, loose: float = 1.0, boxy: bool = False) -> Tube:
     """Return the trunk from a hem (0: the pelvis, 1: the neck) to the neck."""
     build, joints = figure.build, figure.joints
     spine = joints["neck"] - joints["pelvis"]
@@ -46,13 +46,21 @@ def torso_tube(figure: Figure, *, hem: float, loose: float = 1.0) -> Tube:
     deep = build.chest_depth
     depths = np.minimum([deep * 1.02, deep, deep * 0.97, deep, deep * 0.85, deep * 0.6,
                          build.arm_width], widths)  # fmt: skip
+    if boxy:
+        widths[:5], depths[:5] = build.shoulder + build.arm_width * 0.2, deep * 1.1
     share = np.clip(levels, 0, 1)[:, None]
     lefts = figure.hips.left * (1 - share) + figure.torso.left * share
     return Tube(
         joints["pelvis"] + levels[:, None] * spine,
         lefts * widths[:, None],
         figure.torso.forward * depths[:, None],
+        boxy,
     )
+
+
+def is_boxy(identity: Identity) -> bool:
+    """Return whether the trunk is a box: that of most robots."""
+    return identity.kind == "robot" and identity.head_power > 2
 
 
 def skirt_tube(figure: Figure, *, length: float, flare: float) -> Tube:
@@ -95,8 +103,9 @@ def _paint_lower(canvas: Canvas, identity: Identity, figure: Figure) -> None:
         marks = pattern_marks(tube, bottom.pattern, bottom.second, cell=cell)
         canvas.paint(tube.shapes(), bottom.colour, marks=marks)
         return
-    tube = torso_tube(figure, hem=-0.08)
-    lower = Tube(tube.centres[:3], tube.lefts[:3] * 1.02, tube.forwards[:3])
+    boxy = is_boxy(identity)
+    tube = torso_tube(figure, hem=-0.08, boxy=boxy)
+    lower = Tube(tube.centres[:3], tube.lefts[:3] * 1.02, tube.forwards[:3], boxy)
     colour = identity.skin if bottom.kind == "none" else bottom.colour
     canvas.paint(lower.shapes(), colour)
 
@@ -115,7 +124,12 @@ def _paint_upper(canvas: Canvas, identity: Identity, figure: Figure) -> None:
         canvas.paint(skirt.shapes(), top.colour, marks=marks)
     tucked = outfit.belt and top.kind == "shirt" and outfit.bottom.kind != "none"
     hem = 0.02 if top.kind in ("dress", "coat", "none") or tucked else -0.1
-    tube = torso_tube(figure, hem=hem, loose=1.06 if top.kind in ("jacket", "coat") else 1.0)
+    tube = torso_tube(
+        figure,
+        hem=hem,
+        loose=1.06 if top.kind in ("jacket", "coat") else 1.0,
+        boxy=is_boxy(identity),
+    )
     seamless = top.kind in ("dress", "coat")
     colour = identity.skin if top.kind == "none" else top.colour
     canvas.paint(tube.shapes(), colour, marks=_upper_marks(identity, figure, tube))

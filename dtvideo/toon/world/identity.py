@@ -327,9 +327,11 @@ def _build(rng: np.random.Generator, kind: str) -> Proportions:
     torso = rest * (float(rng.uniform(0.33, 0.40)) + 0.08 * child)
     leg = rest - neck - torso - ankle
     bulk = float(rng.uniform(0.82, 1.25)) * (1 + 0.5 * child)
+    round_belly = bulk**0.3 * pick(rng, {1.0: 7, 1.35: 1.2})
+    limbs = pick(rng, {0.62: 1, 1.0: 6, 1.25: 1})
     broad = 1.12 if kind in ("man", "boy", "bear", "robot") else 1.0
     shoulder = torso * float(rng.uniform(0.27, 0.35)) * broad * bulk**0.4
-    arm = (torso + leg) * float(rng.uniform(0.40, 0.46)) * (1 - 0.08 * child)
+    arm = (torso + leg) * float(rng.uniform(0.40, 0.46)) * (1 + 0.06 * child)
     width = head * float(rng.uniform(0.40, 0.52)) * (0.9 + 0.25 * child)
     return Proportions(
         head_height=head,
@@ -339,17 +341,17 @@ def _build(rng: np.random.Generator, kind: str) -> Proportions:
         torso=torso,
         shoulder=shoulder,
         hip=torso * float(rng.uniform(0.17, 0.23)) * bulk**0.5,
-        waist=shoulder * float(rng.uniform(0.72, 1.05)) * bulk**0.3,
-        chest_depth=shoulder * float(rng.uniform(0.62, 0.85)),
+        waist=shoulder * float(rng.uniform(0.72, 1.05)) * round_belly,
+        chest_depth=shoulder * float(rng.uniform(0.62, 0.85)) * round_belly**0.7,
         upper_arm=arm * 0.52,
         forearm=arm * 0.48,
         thigh=leg * 0.5,
         shin=leg * 0.5,
         ankle=ankle,
-        foot=rest * float(rng.uniform(0.10, 0.17)),
-        hand=rest * float(rng.uniform(0.035, 0.052)) * bulk**0.6,
-        arm_width=rest * float(rng.uniform(0.034, 0.046)) * bulk,
-        leg_width=rest * float(rng.uniform(0.045, 0.060)) * bulk,
+        foot=rest * float(rng.uniform(0.10, 0.15)) * pick(rng, {0.8: 1, 1.0: 4, 1.45: 1.3}),
+        hand=rest * float(rng.uniform(0.034, 0.05)) * bulk**0.6 * pick(rng, {1.0: 5, 1.5: 1.3}),
+        arm_width=rest * float(rng.uniform(0.034, 0.046)) * bulk * limbs,
+        leg_width=rest * float(rng.uniform(0.045, 0.060)) * bulk * limbs,
     )
 
 

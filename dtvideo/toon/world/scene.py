@@ -9,9 +9,10 @@ from dtvideo.errors import UsageError
 from dtvideo.toon.world.backgrounds import BACKGROUNDS, paint_background
 from dtvideo.toon.world.captions import caption
 from dtvideo.toon.world.draw import Drawing, draw
-from dtvideo.toon.world.figure import Camera, Stance, standing
+from dtvideo.toon.world.figure import Camera, Stance
 from dtvideo.toon.world.identity import Identity, identity_from_seed, pick
-from dtvideo.toon.world.stances import random_stance
+from dtvideo.toon.world.motion import motions
+from dtvideo.toon.world.stances import random_stance, relaxed_stance
 
 Split = Literal["train", "held-out"]
 
@@ -77,7 +78,7 @@ def scene_drawings(
     return [
         draw(
             scene.identity,
-            _stance(rng, first=index == 0),
+            _stance(scene, rng, first=index == 0),
             moved_camera(scene.camera, rng),
             size=size,
             background=ground,
@@ -86,9 +87,17 @@ def scene_drawings(
     ]
 
 
-def _stance(rng: np.random.Generator, *, first: bool) -> Stance:
-    natural = rng.random() < 0.7
-    return standing() if first and natural else random_stance(rng)
+def _stance(scene: Scene, rng: np.random.Generator, *, first: bool) -> Stance:
+    """Return the natural stance, a moment of one of the split's motions, or a random stance."""
+    natural, moving = rng.random(2)
+    if first and natural < 0.7:
+        return relaxed_stance(rng)
+    if moving < 0.5:
+        return random_stance(rng)
+    choices = motions(scene.split)
+    motion = choices[int(rng.integers(len(choices)))]
+    stance = motion.stance(int(rng.integers(len(motion))))
+    return replace(stance, root=stance.root * (0.0, 1.0, 0.0))  # it stays in the picture
 
 
 def moved_camera(camera: Camera, rng: np.random.Generator) -> Camera:

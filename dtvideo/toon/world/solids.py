@@ -18,8 +18,9 @@ from dtvideo.toon.world.figure import Axes, Points, Vector
 Shape = Float[np.ndarray, "n 2"]
 Numbers = Float[np.ndarray, " n"]
 
-_RING = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+_RING = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 _COS, _SIN = np.cos(_RING), np.sin(_RING)
+_SQUARE = (_COS**8 + _SIN**8) ** (-1 / 8)
 _DISC = np.stack([_COS, _SIN], axis=1)
 _FLAT = np.array([0, 1, 3, 4, 6, 7])  # x and y of a ring's centre and half axes
 _HALF = np.linspace(-np.pi / 2, np.pi / 2, 11)
@@ -27,11 +28,15 @@ _HALF = np.linspace(-np.pi / 2, np.pi / 2, 11)
 
 @dataclass(frozen=True, eq=False)
 class Tube:
-    """A chain of rings: centres and the half axes that point to its left and forward."""
+    """A chain of rings: centres and the half axes that point to its left and forward.
+
+    boxy: the rings are rounded squares instead of ellipses.
+    """
 
     centres: Float[np.ndarray, "rings 3"]
     lefts: Float[np.ndarray, "rings 3"]
     forwards: Float[np.ndarray, "rings 3"]
+    boxy: bool = False
 
     @cached_property
     def length(self) -> float:
@@ -52,10 +57,11 @@ class Tube:
 
     def shapes(self) -> list[Shape]:
         """Return convex shapes whose union is the tube's outline."""
+        bulge = _SQUARE if self.boxy else 1.0
         rings = (
             self.centres[:, None, :2]
-            + self.lefts[:, None, :2] * _SIN[:, None]
-            + self.forwards[:, None, :2] * _COS[:, None]
+            + self.lefts[:, None, :2] * (_SIN * bulge)[:, None]
+            + self.forwards[:, None, :2] * (_COS * bulge)[:, None]
         )
         pairs = np.concatenate([rings[:-1], rings[1:]], axis=1)
         return [hull(pair) for pair in pairs]
@@ -156,8 +162,8 @@ class Ball:
 @cache
 def _sphere(power: float, above: float) -> Points:
     """Return directions that cover the unit sphere above a height."""
-    levels = np.linspace(np.arcsin(max(above, -1.0)), np.pi / 2, 9 if power == 2.0 else 17)
-    ring = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    levels = np.linspace(np.arcsin(max(above, -1.0)), np.pi / 2, 13 if power == 2.0 else 17)
+    ring = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     return np.concatenate(
         [
             np.stack(

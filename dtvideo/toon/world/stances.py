@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dtvideo.toon.world.figure import BODY_DIRECTIONS, LEGS_PER_TORSO, Stance, stance_from
+from dtvideo.toon.world.identity import pick
 
 Vector = Float[np.ndarray, "3"]
 Direction = tuple[float, float, float]
@@ -30,6 +31,18 @@ def random_stance(rng: np.random.Generator) -> Stance:
         bones |= _leg(rng, side=side, sign=sign, crouch=crouch, kick=kick == side)
     upright = stance_from(**bones)
     return stance_from(root=(0.0, _ground(upright), 0.0), **bones)
+
+
+def relaxed_stance(rng: np.random.Generator) -> Stance:
+    """Return a natural reference pose: upright, arms a little or far out, looking ahead."""
+    out = float(pick(rng, {0.25: 2, 0.5: 5, 1.0: 1, 3.0: 1}))
+    jitter = rng.normal(0, 0.05, 4)
+    return stance_from(
+        right_upper_arm=(-out, -1.0, float(jitter[0])),
+        right_forearm=(-out * 0.8, -1.0, 0.15 + float(jitter[1])),
+        left_upper_arm=(out, -1.0, float(jitter[2])),
+        left_forearm=(out * 0.8, -1.0, 0.15 + float(jitter[3])),
+    )
 
 
 def _arm(
