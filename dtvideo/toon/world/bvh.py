@@ -1,7 +1,7 @@
 """Motions read from BVH files, the text format of motion capture."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,10 +41,13 @@ def read_bvh(path: Path) -> Motion:
     header, found, body = path.read_text(errors="replace").partition("MOTION")
     if not found or "HIERARCHY" not in header:
         raise _bad(path, "no HIERARCHY and MOTION sections")
-    nodes = _nodes(path, header)
-    frames, step = _frames(path, body, channels=sum(len(node.channels) for node in nodes))
-    places, turns = _forward(nodes, frames)
-    joints = _named_joints(path, nodes, places) | {"face": _face(nodes, places, turns)}
+    try:
+        nodes = _nodes(path, header)
+        frames, step = _frames(path, body, channels=sum(len(node.channels) for node in nodes))
+        places, turns = _forward(nodes, frames)
+    except ValueError as error:
+        raise _bad(path, f"a number or a channel cannot be read ({error})") from error
+    joints = _named_joints(path, nodes, places, turns)
     return motion_from_joints(path.stem, joints, seconds=np.arange(len(frames)) * step)
 
 
@@ -80,10 +83,14 @@ def _frames(
     step = re.search(r"Frame Time:\s*(\S+)", body)
     if not count or not step:
         raise _bad(path, "no Frames or no Frame Time")
+    if int(count[1]) < 2 or not float(step[1]) > 0:
+        raise _bad(path, f"{count[1]} frames, {step[1]} seconds apart")
     values = np.array(body[step.end() :].split(), dtype=np.float64)
     wanted = int(count[1]) * channels
-    if int(count[1]) < 2 or len(values) < wanted:
+    if len(values) < wanted:
         raise _bad(path, f"{len(values)} numbers, not {count[1]} frames of {channels} channels")
+    if not np.isfinite(values).all():
+        raise _bad(path, "a number is not finite")
     return values[:wanted].reshape(-1, channels), float(step[1])
 
 
@@ -124,37 +131,30 @@ def _local(
 
 
 def _named_joints(
-    path: Path, nodes: Sequence[_Node], places: Sequence[Points]
+    path: Path,
+    nodes: Sequence[_Node],
+    places: Sequence[Points],
+    turns: Sequence[Float[np.ndarray, "t 3 3"]],
 ) -> dict[str, Points]:
     index = {_plain(node.name): number for number, node in enumerate(nodes)}
-    joints = {"crown": places[_child(nodes, _head(path, nodes))]}
+    head = _find(path, index, ["head"])
+    crown = next((number for number, node in enumerate(nodes) if node.parent == head), None)
+    if crown is None:
+        raise _bad(path, "the head has no End Site")
+    # The head looks along +z of the rest pose, turned with it.
+    joints = {"crown": places[crown], "face": turns[head][:, :, 2]}
     for side in SIDES:
         for joint, words in BVH_JOINTS.items():
             names = [name for word in words for name in (side + word, side[0] + word)]
-            found = next((index[name] for name in names if name in index), None)
-            if found is None:
-                raise _bad(path, f"no joint named {' or '.join(names)}")
-            joints[f"{side}_{joint}"] = places[found]
+            joints[f"{side}_{joint}"] = places[_find(path, index, names)]
     return joints
 
 
-def _face(
-    nodes: Sequence[_Node], places: Sequence[Points], turns: Sequence[Float[np.ndarray, "t 3 3"]]
-) -> Points:
-    """Return where the head looks: +z of the rest pose, turned with the head."""
-    head = next(n for n, node in enumerate(nodes) if _plain(node.name) == "head")
-    return turns[head][:, :, 2]
-
-
-def _head(path: Path, nodes: Sequence[_Node]) -> int:
-    for number, node in enumerate(nodes):
-        if _plain(node.name) == "head":
-            return number
-    raise _bad(path, "no joint named head")
-
-
-def _child(nodes: Sequence[_Node], parent: int) -> int:
-    return next(number for number, node in enumerate(nodes) if node.parent == parent)
+def _find(path: Path, index: Mapping[str, int], names: Sequence[str]) -> int:
+    for name in names:
+        if name in index:
+            return index[name]
+    raise _bad(path, f"no joint named {' or '.join(names)}")
 
 
 def _plain(name: str) -> str:

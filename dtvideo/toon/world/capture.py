@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Float
 
-from dtvideo.toon.world.figure import BODY_DIRECTIONS
+from dtvideo.toon.world.figure import BODY_DIRECTIONS, LEGS_PER_TORSO
 from dtvideo.toon.world.motion import Motion, unit
 
 RATE = Fraction(30)
@@ -40,8 +40,8 @@ def motion_from_joints(name: str, joints: Joints, *, seconds: Float[np.ndarray, 
     joints = {key: _resample(path, seconds, times) for key, path in joints.items()}
     pelvis = (joints["right_hip"] + joints["left_hip"]) / 2
     neck = (joints["right_shoulder"] + joints["left_shoulder"]) / 2
-    torso = float(np.median(np.linalg.norm(neck - pelvis, axis=1)))
-    root = (pelvis - [0, _standing_height(joints), 0]) / torso
+    leg = _leg_length(joints)
+    root = (pelvis - [0, _ground(joints) + leg, 0]) * (LEGS_PER_TORSO / leg)
     directions = _directions(joints, pelvis=pelvis, neck=neck)
     directions, root = _face_viewer(directions, root)
     loop = _gap_degrees(directions) < LOOP_DEGREES
@@ -75,15 +75,16 @@ def _resample(
     return resampled
 
 
-def _standing_height(joints: Joints) -> float:
-    """Return how high the pelvis is in standing: the length of a leg above the lower ankle."""
+def _ground(joints: Joints) -> float:
+    """Return how high the ankle of a foot on the ground is."""
     low = np.minimum(joints["right_ankle"][:, 1], joints["left_ankle"][:, 1])
-    bones = (("hip", "knee"), ("knee", "ankle"))
-    leg = sum(
-        np.linalg.norm(joints[f"right_{start}"] - joints[f"right_{end}"], axis=1).mean()
-        for start, end in bones
-    )
-    return float(np.percentile(low, 5) + leg)
+    return float(np.percentile(low, 5))
+
+
+def _leg_length(joints: Joints) -> float:
+    thigh = np.linalg.norm(joints["right_hip"] - joints["right_knee"], axis=1)
+    shin = np.linalg.norm(joints["right_knee"] - joints["right_ankle"], axis=1)
+    return float(thigh.mean() + shin.mean())
 
 
 def _face_viewer(

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int16
 
 from dtvideo.errors import UsageError
 from dtvideo.toon.world.figure import BODY_DIRECTIONS, Stance
-from dtvideo.toon.world.synthesis import KINDS, RATE, VARIANTS, synthesise
+from dtvideo.toon.world.synthesis import RATE, VARIANTS, choreographies, synthesise
 
 Directions = Float[np.ndarray, "t bones 3"]
 Roots = Float[np.ndarray, "t 3"]
@@ -39,8 +39,8 @@ class Motion:
     """A motion of any body: one stance a frame.
 
     directions: unit vectors in the order of BODY_DIRECTIONS; root: how far the pelvis is from
-    where it is in standing, in torso lengths; rate: frames per second; loop: whether frame 0
-    follows the last frame.
+    where it is in standing, in torso lengths, as a Stance tells it; rate: frames per second;
+    loop: whether frame 0 follows the last frame.
     """
 
     name: str
@@ -118,7 +118,7 @@ def motions(split: str) -> tuple[Motion, ...]:
     taken = [take for take in _captured() if (_take(take.name) in HELD_OUT_TAKES) == held_out]
     made = [
         Motion(f"{kind}-{variant}", directions, root, rate=RATE, loop=True)
-        for kind in KINDS
+        for kind in choreographies()
         if (kind in HELD_OUT_KINDS) == held_out
         for variant, (directions, root) in enumerate(synthesise(kind, range(VARIANTS)))
     ]

@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from dtvideo.toon.world.figure import BODY_DIRECTIONS
+from dtvideo.toon.world.figure import BODY_DIRECTIONS, LEGS_PER_TORSO
 
 RATE = Fraction(30)
 VARIANTS = 4
-THIGH, SHIN, HALF_HIPS = 0.86, 0.84, 0.19  # torso lengths
-REACH = 0.995 * (THIGH + SHIN)
+THIGH, HALF_HIPS = 0.86, 0.19  # torso lengths
+SHIN = LEGS_PER_TORSO - THIGH
+REACH = 0.995 * LEGS_PER_TORSO
 ROUNDING = 0.025  # how far in time, in cycles, a corner of a track is rounded
 
 BODY_TRACKS = (
@@ -68,9 +69,6 @@ def choreographies() -> dict[str, dict[str, Any]]:
     text = (files("dtvideo.toon.world") / "choreography.json").read_text()
     found: dict[str, dict[str, Any]] = json.loads(text)
     return found
-
-
-KINDS: tuple[str, ...] = tuple(choreographies())
 
 
 def synthesise(
@@ -222,7 +220,7 @@ def _height(tracks: Mapping[str, Track], pelvis: Turns) -> Track:
         level = _foot(tracks, side)[:, [0, 2]] - hip[:, [0, 2]]
         level = level - np.stack([tracks["sway"], tracks["advance"]], axis=1)
         away = np.minimum((level**2).sum(axis=1), (0.9 * REACH) ** 2)
-        limit = tracks[f"{side}_foot_up"] + np.sqrt(REACH**2 - away) - THIGH - SHIN - hip[:, 1]
+        limit = tracks[f"{side}_foot_up"] + np.sqrt(REACH**2 - away) - LEGS_PER_TORSO - hip[:, 1]
         height = np.minimum(height, limit)
     return height
 
@@ -248,7 +246,7 @@ def _leg(
     tracks: Mapping[str, Track], side: str, *, pelvis: Turns, root: Vectors
 ) -> dict[str, Vectors]:
     """Bend a leg so that its foot is where it should be; the knee points where the toes do."""
-    hip = root + [0, THIGH + SHIN, 0] + pelvis[:, :, 0] * HALF_HIPS * OUTWARDS[side]
+    hip = root + [0, LEGS_PER_TORSO, 0] + pelvis[:, :, 0] * HALF_HIPS * OUTWARDS[side]
     way = _foot(tracks, side) - hip
     length = np.clip(np.linalg.norm(way, axis=1, keepdims=True), 0.25 * REACH, REACH)
     way = _unit(way)
