@@ -31,6 +31,9 @@ NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "blue": (0, 0, 255),
 }
 
+FRAME_NUMBER = r"(?:%0?\d*d|#+)"
+
+Number = int | float | Fraction
 Colour = tuple[int, int, int]
 FrameRange = tuple[int, int | None]
 
@@ -54,6 +57,8 @@ class RenderJob:
     """Key points of the reference; found in the picture when absent."""
     reference_mask: Path | None = None
     """A picture that is white on the character; found in the picture when absent."""
+    matte: str | None = None
+    """A rembg model or an ONNX file that finds the mask."""
     model: str = "toon"
     """Built-in name, diffusers folder, single .safetensors file or hub id."""
     prompt: str = ""
@@ -128,12 +133,28 @@ class RenderJob:
         target = self.target
         if is_folder(target):
             return target / f"{self.stem}{suffix}"
-        stem = re.sub(r"[._-]?%0?\d*d", "", target.stem) or self.stem
+        stem = re.sub(rf"[._-]*{FRAME_NUMBER}", "", target.stem) or self.stem
         return target.with_name(f"{stem}{suffix}")
 
     def settings(self) -> dict[str, object]:
         """Return every setting as plain values, for the side-car."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def plain(value: object) -> object:
+    """Return a setting as what JSON can hold: paths and fractions as text, tuples as lists."""
+    if isinstance(value, Path | Fraction):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+def is_sequence(target: Path) -> bool:
+    """Tell whether an output is one file a frame: a folder, or a pattern with a number in it."""
+    return is_folder(target) or re.search(FRAME_NUMBER, target.name) is not None
 
 
 def is_folder(target: Path) -> bool:
@@ -143,7 +164,7 @@ def is_folder(target: Path) -> bool:
 
 def parse_size(text: str) -> tuple[int, int]:
     """Read `WxH`, for example `512x768`."""
-    match = re.fullmatch(r"(\d{1,6})[xX×](\d{1,6})", text.strip())
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip())
     if not match:
         raise _refusal("--size", text, "write width x height in pixels, such as 256x384")
     return int(match[1]), int(match[2])
@@ -161,8 +182,12 @@ def parse_frames(text: str) -> FrameRange:
 
 def parse_rate(text: str) -> Fraction:
     """Read `25`, `30000/1001` or `29.97`; the well-known decimals become exact fractions."""
-    known = {"23.976": Fraction(24000, 1001), "23.98": Fraction(24000, 1001),
-             "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}
+    known = {
+        "23.976": Fraction(24000, 1001),
+        "23.98": Fraction(24000, 1001),
+        "29.97": Fraction(30000, 1001),
+        "59.94": Fraction(60000, 1001),
+    }
     try:
         return known[text.strip()] if text.strip() in known else Fraction(text.strip())
     except (ValueError, ZeroDivisionError):
@@ -221,10 +246,12 @@ def _check_sources(job: RenderJob) -> None:
 def _check_numbers(job: RenderJob) -> None:
     _check_range("--seed", job.seed, 0, MAX_SEED)
     _check_range("--steps", job.steps, 1, MAX_STEPS)
-    for flag, value in (("--ref-weight", job.reference_weight),
-                        ("--prev-weight", job.previous_weight),
-                        ("--ref-guidance", job.reference_guidance),
-                        ("--text-guidance", job.text_guidance)):
+    for flag, value in (
+        ("--ref-weight", job.reference_weight),
+        ("--prev-weight", job.previous_weight),
+        ("--ref-guidance", job.reference_guidance),
+        ("--text-guidance", job.text_guidance),
+    ):
         _check_range(flag, value, 0, 1000)
     _check_range("--ref-probability", job.reference_probability, 0, 1)
     _check_range("--fps", job.rate, Fraction(1, 10), 1000)
@@ -237,17 +264,18 @@ def _check_numbers(job: RenderJob) -> None:
         raise _refusal("--frames", f"{job.frames[0]}-{job.frames[1]}", "first comes before last")
 
 
-def _check_range(
-    flag: str, value: float | Fraction | None, low: float | Fraction, high: float
-) -> None:
+def _check_range(flag: str, value: Number | None, low: Number, high: Number) -> None:
     if value is None or (math.isfinite(value) and low <= value <= high):
         return
     raise UsageError("M11", flag, f"{value} is out of range", f"give a value from {low} to {high}")
 
 
 def _check_choices(job: RenderJob) -> None:
-    choices = {"--audio": (job.audio, AUDIO_CHOICES), "--dtype": (job.dtype, DTYPES),
-               "--guidance": (job.guidance, (None, *GUIDANCE_MODES))}
+    choices = {
+        "--audio": (job.audio, AUDIO_CHOICES),
+        "--dtype": (job.dtype, DTYPES),
+        "--guidance": (job.guidance, (None, *GUIDANCE_MODES)),
+    }
     for flag, (value, allowed) in choices.items():
         if value not in allowed:
             named = ", ".join(word for word in allowed if word)
@@ -258,22 +286,18 @@ def _check_output(job: RenderJob) -> None:
     target = job.target
     if is_folder(target):
         return
-    pattern = "%" in target.name
-    if pattern and not re.fullmatch(r"[^%]*%0?\d*d[^%]*\.png", target.name):
-        raise _refusal("-o", target, "write a frame pattern such as shot.%04d.png")
-    if not pattern and target.suffix.lower() not in MOVIE_SUFFIXES:
-        known = ", ".join(MOVIE_SUFFIXES)
-        raise _refusal("-o", target, f"give {known}, a folder/ or a pattern such as shot.%04d.png")
+    remedy = "give {}, a folder/ or a pattern such as shot.%04d.png"
+    if is_sequence(target):
+        known: tuple[str, ...] = (".png",)
+        plain = re.sub(FRAME_NUMBER, "", target.name, count=1)
+    else:
+        known, plain = MOVIE_SUFFIXES, target.name
+    if target.suffix.lower() not in known or "%" in plain:
+        raise _refusal("-o", str(target), remedy.format(", ".join(MOVIE_SUFFIXES)))
     if job.background == "alpha" and target.suffix.lower() not in ALPHA_SUFFIXES:
         raise UsageError(
-            "U1", "--background", f"{target.suffix} cannot hold transparency here",
+            "U1",
+            "--background",
+            f"{target.suffix} cannot hold transparency here",
             "give -o as a folder/, a .png pattern, .webp or .gif",
         )
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Path | Fraction):
-        return str(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value

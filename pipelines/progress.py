@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Event, Thread
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, cast, runtime_checkable
 
 from dtvideo.errors import UsageError
 
@@ -22,6 +22,18 @@ PROGRESS_KINDS = ("bar", "json", "none")
 Advance = Callable[[], None]
 
 
+@runtime_checkable
+class Stream(Protocol):
+    """Where text goes: a terminal, a file, a string."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool: ...
+
+
+@runtime_checkable
 class Progress(Protocol):
     """What a job tells about itself."""
 
@@ -32,7 +44,7 @@ class Progress(Protocol):
         """Tell something that the user should know."""
 
 
-def create_progress(kind: str, stream: TextIO | None = None) -> Progress:
+def create_progress(kind: str, stream: Stream | None = None) -> Progress:
     """Return the reporter of that kind, writing to a stream (standard error by default)."""
     stream = stream or sys.stderr
     if kind == "none":
@@ -59,7 +71,7 @@ class SilentProgress:
 class LineProgress:
     """Plain lines for logs: at the start and end of a stage, and at a steady beat between."""
 
-    def __init__(self, stream: TextIO, seconds_between_lines: float = 15.0) -> None:
+    def __init__(self, stream: Stream, seconds_between_lines: float = 15.0) -> None:
         self.stream = stream
         self.seconds_between_lines = seconds_between_lines
 
@@ -101,7 +113,7 @@ class LineProgress:
 class JsonProgress:
     """One JSON object a line: stage, done, total, seconds; or notice."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
 
     @contextmanager
@@ -134,10 +146,10 @@ class JsonProgress:
 class BarProgress:
     """A bar with an estimate of the time left, on a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         from rich.console import Console
 
-        self.console = Console(file=stream)
+        self.console = Console(file=cast(TextIO, stream))
 
     @contextmanager
     def stage(self, name: str, total: int | None) -> Iterator[Advance]:
@@ -151,8 +163,14 @@ class BarProgress:
             TimeRemainingColumn,
         )
 
-        columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(),
-                   TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description:<16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self.console) as bars:
             task = bars.add_task(name, total=total)
             yield lambda: bars.advance(task)

@@ -23,8 +23,15 @@ from pipelines.job import RenderJob
 SCHEMA = "dtvideo-sidecar"
 SCHEMA_VERSION = 1
 RECORDED_PACKAGES = (
-    "torch", "diffusers", "transformers", "numpy", "scipy", "av", "pillow",
-    "mediapipe", "controlnet-aux",
+    "torch",
+    "diffusers",
+    "transformers",
+    "numpy",
+    "scipy",
+    "av",
+    "pillow",
+    "mediapipe",
+    "controlnet-aux",
 )
 DIGITAL_SOURCE_TYPES = {
     "reference": "trainedAlgorithmicMedia",
@@ -79,8 +86,9 @@ class Sidecar:
             "recipe_hash": recipe_hash(recipe, self.inputs, self.model),
             "reference": self.reference,
             "driver": self.driver,
-            "outputs": [{"path": os.path.relpath(path, beside), **fingerprint(path)}
-                        for path in outputs],
+            "outputs": [
+                {"path": os.path.relpath(path, beside), **fingerprint(path)} for path in outputs
+            ],
             "frames": {"count": len(self.frame_hashes), "sha256_of_rgb": self.frame_hashes},
             "environment": environment(),
             "timings_seconds": {name: round(value, 3) for name, value in self.timings.items()},
@@ -107,7 +115,8 @@ def digital_source_type(job: RenderJob) -> str:
 
 
 def recipe_hash(
-    recipe: Mapping[str, object], inputs: Iterable[Mapping[str, object]],
+    recipe: Mapping[str, object],
+    inputs: Iterable[Mapping[str, object]],
     model: Mapping[str, object],
 ) -> str:
     """Return one hash over settings, contents of the inputs and model."""

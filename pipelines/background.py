@@ -1,0 +1,83 @@
+"""What lies behind the character in the result: its own picture, the driver, a colour, nothing.
+
+The character is told from the ground by two things that are known of every frame: where its limbs
+must be (the puppet's silhouette) and what the ground looks like without it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from dtvideo.images import fit_to
+from dtvideo.puppet import Puppet
+from pipelines.job import Colour
+from pipelines.prepare import Reference
+from poses.types import Pose
+
+DIFFERENT = 24.0
+"""Mean difference of a pixel from the ground, of 255, at which it surely is the character's."""
+REACH = 0.05
+"""How far the character may stand out of the puppet's silhouette, in picture sides."""
+
+Picture = UInt8[np.ndarray, "h w 3"]
+Plate = UInt8[np.ndarray, "plate_h plate_w 3"]
+Matte = Float32[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """Lays the character of each frame over what was asked for."""
+
+    kind: str | Colour
+    puppet: Puppet
+
+    @classmethod
+    def prepare(cls, kind: str | Colour, reference: Reference) -> "Backdrop":
+        """Learn the ground and the silhouette from the reference."""
+        return cls(kind, Puppet.prepare(reference.image, reference.mask, reference.pose))
+
+    def lay(self, frame: Picture, pose: Pose, driving: Plate | None) -> UInt8[np.ndarray, "h w c"]:
+        """Return the frame over the backdrop; RGBA with straight alpha when it is transparent."""
+        if self.kind == "reference":
+            return frame
+        matte = self.matte(frame, pose)
+        if self.kind == "alpha":
+            return np.dstack([frame, np.round(matte * 255).astype(np.uint8)])
+        return laid_over(frame, self._ground(frame.shape, driving), matte)
+
+    def matte(self, frame: Picture, pose: Pose) -> Matte:
+        """Return how much each pixel is the character's, 0 to 1."""
+        silhouette = self.puppet.pose(pose)[..., 3].astype(np.float32) / 255
+        near = cv2.dilate(silhouette, _disc(REACH, frame.shape))
+        core = cv2.erode(silhouette, _disc(REACH / 2, frame.shape))
+        distance = np.abs(frame.astype(np.float32) - self.puppet.ground).mean(axis=2)
+        different = (distance / DIFFERENT).clip(0, 1)
+        return cv2.GaussianBlur(np.maximum(near * different, core), (3, 3), 0).clip(0, 1)
+
+    def _ground(self, shape: tuple[int, ...], driving: Plate | None) -> Picture:
+        if self.kind == "driver":
+            assert driving is not None
+            return filled(driving, (shape[1], shape[0]))
+        return np.full(shape, self.kind, np.uint8)
+
+
+def laid_over(frame: Picture, ground: Picture, matte: Matte) -> Picture:
+    """Return the frame over the ground, weighted by the matte."""
+    weight = matte[..., None]
+    return np.round(frame * weight + ground * (1 - weight)).astype(np.uint8)
+
+
+def filled(picture: Plate, size: tuple[int, int]) -> Picture:
+    """Cut the middle of a picture to the shape of (width, height) and scale it to that size."""
+    height, width = picture.shape[:2]
+    scale = min(width / size[0], height / size[1])
+    wide, tall = round(size[0] * scale), round(size[1] * scale)
+    left, top = (width - wide) // 2, (height - tall) // 2
+    return fit_to(picture[top : top + tall, left : left + wide], size)[0]
+
+
+def _disc(share: float, shape: tuple[int, ...]) -> UInt8[np.ndarray, "k k"]:
+    side = 2 * max(1, round(share * min(shape[:2]))) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))

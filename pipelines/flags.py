@@ -1,0 +1,270 @@
+"""The flags of the main job, and a parser whose complaints are our one-line errors.
+
+Only the standard library is imported here; the rest on use, so that `--help` answers at once.
+"""
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+EXAMPLE = "example: animate hero.png dance.mp4"
+NOT_YET = "is not in this version"
+HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
+UNFINISHED_FLAGS = {
+    "--person": "the largest person is followed",
+    "--resume": "render again with --overwrite",
+    "--align": "the attention is not aligned by pose",
+    "--puppet": "the built-in model uses its coarse frame by itself",
+}
+
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def usage_error(*details: str) -> Exception:
+    """Return the UsageError of code, subject, problem and remedy."""
+    from dtvideo.errors import UsageError
+
+    return UsageError(*details)
+
+
+def reader(name: str) -> Callable[[str], Any]:
+    """Return the parser of that name in `pipelines.job`, imported when a word is read."""
+
+    def read(text: str) -> Any:
+        from pipelines import job
+
+        return getattr(job, name)(text)
+
+    return read
+
+
+class Version(argparse.Action):
+    """Print the version and leave."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *details: object) -> NoReturn:
+        """Print the version on standard output."""
+        from dtvideo import __version__
+
+        print(f"dtvideo {__version__}")
+        parser.exit()
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are our one-line errors."""
+
+    refusal = ""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as usual, unless the whole command is refused."""
+        if self.refusal:
+            raise usage_error("U2", self.prog, NOT_YET, self.refusal)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError instead of printing the usage."""
+        raise usage_error("U1", self.prog, message, f"see {self.prog} --help")
+
+    def parse_all(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse every word; an unknown flag is refused with the nearest known one."""
+        arguments, unknown = self.parse_known_args(words)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            near = difflib.get_close_matches(flag, self._option_string_actions, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
+            raise usage_error("U1", self.prog, f"{unknown[0]!r} is not understood", remedy)
+        return arguments
+
+
+class Refuse(argparse.Action):
+    """A flag that exists in name only: using it is an error that says so."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *details: object) -> NoReturn:
+        """Refuse the flag by name."""
+        flag = str(details[-1])
+        raise usage_error("U2", flag, NOT_YET, UNFINISHED_FLAGS[flag])
+
+
+def animate_parser(program: str, command: Command) -> Parser:
+    """Return the parser of the main job, which calls `command`."""
+    parser = Parser(
+        prog=program,
+        allow_abbrev=False,
+        epilog=EXAMPLE,
+        usage=f"{program} REF [VIDEO | --poses PATH] [-o OUT] [options]",
+        description="Make the character in one picture perform the motion of a video.",
+    )
+    add_animate_arguments(parser, command)
+    return parser
+
+
+def add_animate_arguments(parser: argparse.ArgumentParser, command: Command) -> None:
+    """Add every argument of the main job."""
+    parser.set_defaults(command=command)
+    parser.add_argument("--version", action=Version, nargs=0, **HIDDEN)
+    parser.add_argument("reference", metavar="REF", type=Path, help="picture of the character")
+    parser.add_argument("driver", metavar="VIDEO", type=Path, nargs="?", help="video of a person")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        help=".mp4 .mov .webm .gif .webp, a folder/ or shot.%%04d.png (<ref>_<video>.mp4)",
+    )
+    _add_inputs(parser.add_argument_group("inputs"))
+    _add_picture(parser.add_argument_group("picture"))
+    _add_motion(parser.add_argument_group("motion and sound"))
+    _add_method(parser.add_argument_group("method"))
+    _add_running(parser.add_argument_group("running"))
+
+
+def _add_inputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--poses",
+        metavar="PATH",
+        type=Path,
+        help="OpenPose JSON folder or clip file, instead of VIDEO",
+    )
+    group.add_argument(
+        "--ref-pose",
+        dest="reference_pose",
+        metavar="PATH",
+        type=Path,
+        help="key points of the picture (found when absent)",
+    )
+    group.add_argument(
+        "--ref-mask",
+        dest="reference_mask",
+        metavar="PATH",
+        type=Path,
+        help="mask of the character, white on black (found when absent)",
+    )
+    group.add_argument(
+        "--matte", metavar="NAME", help="find the mask by this rembg model or ONNX file"
+    )
+    group.add_argument(
+        "--model",
+        metavar="NAME",
+        default="toon",
+        help="toon, a diffusers folder, a .safetensors file or a hub id",
+    )
+    group.add_argument(
+        "--lora",
+        dest="loras",
+        metavar="FILE:SCALE",
+        type=reader("parse_lora"),
+        action="append",
+        default=[],
+        help="may be given several times",
+    )
+
+
+def _add_picture(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--size", metavar="WxH", type=reader("parse_size"), help="rounded up if need be"
+    )
+    group.add_argument(
+        "--background",
+        metavar="WHAT",
+        type=reader("parse_background"),
+        default="reference",
+        help="reference, driver, alpha or a colour",
+    )
+    group.add_argument("--prompt", metavar="TEXT", default="", help="what the picture shows")
+    group.add_argument("--negative-prompt", metavar="TEXT", default="", help="what to avoid")
+
+
+def _add_motion(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--frames",
+        metavar="A-B",
+        type=reader("parse_frames"),
+        help="part of the driver, counted from 0",
+    )
+    group.add_argument(
+        "--fps",
+        dest="rate",
+        metavar="F",
+        type=reader("parse_rate"),
+        help="frames per second, such as 30000/1001",
+    )
+    group.add_argument("--audio", metavar="copy|none", default="copy")
+    group.add_argument(
+        "--no-retarget",
+        dest="retarget",
+        action="store_false",
+        help="keep the driver's own proportions",
+    )
+    group.add_argument(
+        "--no-smooth",
+        dest="smooth",
+        action="store_false",
+        help="keep the key points as they were found",
+    )
+    group.add_argument(
+        "--detector",
+        metavar="NAME",
+        default="mediapipe",
+        help="mediapipe, openpose, dwpose or toon: finds the driver's pose",
+    )
+    group.add_argument(
+        "--ref-detector",
+        dest="reference_detector",
+        metavar="NAME",
+        help="the same for the picture (toon, then mediapipe)",
+    )
+    group.add_argument("--person", action=Refuse, nargs="?", **HIDDEN)
+
+
+def _add_method(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--seed", metavar="N", type=int, default=0)
+    group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
+    group.add_argument("--scheduler", metavar="NAME", help="ddim, euler, dpm++, unipc or lcm")
+    group.add_argument(
+        "--ref-weight",
+        dest="reference_weight",
+        metavar="W",
+        type=float,
+        default=10.0,
+        help="weight of the picture's features (10)",
+    )
+    group.add_argument(
+        "--prev-weight",
+        dest="previous_weight",
+        metavar="W",
+        type=float,
+        default=1.0,
+        help="weight of the previous frame's features (1)",
+    )
+    group.add_argument("--guidance", metavar="MODE", help="interleaved, averaged, text or none")
+    group.add_argument("--ref-guidance", dest="reference_guidance", metavar="S", type=float)
+    group.add_argument("--text-guidance", metavar="S", type=float)
+    group.add_argument(
+        "--ref-probability",
+        dest="reference_probability",
+        metavar="P",
+        type=float,
+        help="share of the steps that the picture guides",
+    )
+    group.add_argument("--align", action=Refuse, nargs="?", **HIDDEN)
+    group.add_argument("--puppet", action=Refuse, nargs="?", **HIDDEN)
+
+
+def _add_running(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or cuda")
+    group.add_argument("--dtype", metavar="NAME", default="float32")
+    group.add_argument(
+        "--cache-memory",
+        metavar="SIZE",
+        type=reader("parse_bytes"),
+        help="limit for the picture's features, such as 4G",
+    )
+    group.add_argument("--strict", action="store_true", help="an error where a guess is made")
+    group.add_argument("--dry-run", action="store_true", help="check and plan, render nothing")
+    group.add_argument("--overwrite", action="store_true", help="replace what is there")
+    group.add_argument("--resume", action=Refuse, nargs=0, **HIDDEN)
+    group.add_argument("--progress", metavar="bar|json|none", default="bar")

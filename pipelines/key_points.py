@@ -1,0 +1,94 @@
+"""Key points on their own: find them in a video, draw them, change their format."""
+
+from fractions import Fraction
+from pathlib import Path
+
+from dtvideo.files import check_output
+from dtvideo.video import open_writer, probe, read_frames
+from dtvideo.video.writers import frame_path
+from pipelines.prepare import counted, load_detector
+from pipelines.progress import Progress
+from poses.extract import extract_poses
+from poses.io import read_poses, write_clip, write_coco, write_openpose
+from poses.render import draw_pose
+from poses.select import select_person
+from poses.types import PoseSequence
+
+FORMATS = ("clip", "openpose", "coco", "coco-wholebody")
+
+
+def extract_file(
+    source: Path, output: Path, *, detector: str, overwrite: bool, progress: Progress
+) -> Path:
+    """Find one person in every frame of a video and write a clip file; return its path.
+
+    Raises: MediaError V1-V17, PoseError P1, OutputError F7.
+    """
+    check_output(output, overwrite=overwrite, inputs=[source])
+    info = probe(source)
+    for notice in info.notices:
+        progress.notice(notice)
+    with progress.stage("find poses", info.frames) as advance:
+        frames = counted(read_frames(info), advance)
+        found = extract_poses(frames, load_detector(detector), rate=info.rate, subject=source.name)
+    selection = select_person(found)
+    progress.notice(found.describe())
+    progress.notice(selection.describe())
+    write_clip(selection.sequence, output)
+    return output
+
+
+def draw_file(
+    source: Path, output: Path, *, size: tuple[int, int] | None, overwrite: bool, progress: Progress
+) -> Path:
+    """Draw key points in the OpenPose convention as a movie, a folder or a frame pattern."""
+    sequence = read_poses(source)
+    size = size or sequence.size
+    check_frames(output, overwrite=overwrite, inputs=[source])
+    with (
+        open_writer(output, size=size, rate=sequence.rate) as writer,
+        progress.stage("draw", len(sequence)) as advance,
+    ):
+        for pose in sequence:
+            writer.write(draw_pose(pose, size))
+            advance()
+    return output
+
+
+def convert_file(
+    source: Path,
+    output: Path,
+    *,
+    kind: str,
+    rate: Fraction | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Read key points of any format and write them as another; return the new path."""
+    sequence = read_poses(source, rate=rate)
+    if kind != "openpose":
+        check_output(output, overwrite=overwrite, inputs=[source])
+    _WRITERS[kind](sequence, output)
+    return output
+
+
+def check_frames(output: Path, *, overwrite: bool, inputs: list[Path]) -> None:
+    """Refuse to write over a movie, or over the first frame of a sequence.
+
+    Raises: OutputError F7.
+    """
+    is_sequence = output.suffix == "" or output.is_dir() or "%" in output.name or "#" in output.name
+    first = frame_path(output, 0) if is_sequence else output
+    check_output(first, overwrite=overwrite, inputs=inputs)
+
+
+def _write_whole_body(sequence: PoseSequence, path: Path) -> None:
+    write_coco(sequence, path, whole_body=True)
+
+
+_WRITERS = {
+    "clip": write_clip,
+    "openpose": write_openpose,
+    "coco": write_coco,
+    "coco-wholebody": _write_whole_body,
+}

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from dtvideo.segmentation.masks import overlap
+from dtvideo.toon.world import HELD_OUT_IDENTITIES, sample_scene, scene_drawings
+from pipelines.background import Backdrop, filled, laid_over
+from pipelines.prepare import Reference
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    scene = sample_scene(HELD_OUT_IDENTITIES[3], split="held-out")
+    return scene_drawings(scene, 3)
+
+
+@pytest.fixture(scope="module")
+def reference(drawings):
+    first = drawings[0]
+    return Reference(first.image, first.mask, first.pose, "truth", "truth")
+
+
+def test_the_reference_background_leaves_the_frame_alone(reference, drawings):
+    frame = drawings[1].image
+    assert Backdrop.prepare("reference", reference).lay(frame, drawings[1].pose, None) is frame
+
+
+def test_alpha_is_the_character_of_the_frame(reference, drawings):
+    backdrop = Backdrop.prepare("alpha", reference)
+    for drawing in drawings:
+        result = backdrop.lay(drawing.image, drawing.pose, None)
+        assert result.shape == (*drawing.mask.shape, 4)
+        assert overlap(result[..., 3] / 255, drawing.mask) > 0.7
+
+
+def test_a_colour_fills_all_that_is_not_the_character(reference, drawings):
+    result = Backdrop.prepare((255, 0, 255), reference).lay(
+        drawings[1].image, drawings[1].pose, None
+    )
+    assert tuple(result[0, 0]) == (255, 0, 255)
+    inside = drawings[1].mask > 0.99
+    assert np.abs(result[inside].astype(int) - drawings[1].image[inside]).mean() < 40
+
+
+def test_the_driver_is_seen_behind_the_character(reference, drawings):
+    driving = np.full((50, 100, 3), 77, np.uint8)
+    result = Backdrop.prepare("driver", reference).lay(drawings[1].image, drawings[1].pose, driving)
+    assert tuple(result[0, 0]) == (77, 77, 77)
+
+
+def test_a_plate_of_another_shape_is_cut_to_fill_the_frame():
+    plate = np.zeros((40, 100, 3), np.uint8)
+    plate[:, 30:70] = 200
+    assert (filled(plate, (20, 20)) == 200).all()
+
+
+def test_half_a_matte_is_half_of_each():
+    frame, ground = np.full((2, 2, 3), 200, np.uint8), np.full((2, 2, 3), 100, np.uint8)
+    assert (laid_over(frame, ground, np.full((2, 2), 0.5, np.float32)) == 150).all()

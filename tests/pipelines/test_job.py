@@ -1,0 +1,165 @@
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from dtvideo import seeds
+from dtvideo.errors import UsageError
+from pipelines import job
+from pipelines.job import RenderJob
+
+
+def make_job(**changes):
+    settings = {"reference": Path("hero.png"), "driver": Path("dance.mp4"), **changes}
+    return RenderJob(**settings)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "flag"),
+    [
+        ("steps", 0, "--steps"),
+        ("steps", 100_000, "--steps"),
+        ("seed", -1, "--seed"),
+        ("seed", 2**64, "--seed"),
+        ("reference_weight", -1.0, "--ref-weight"),
+        ("reference_weight", math.nan, "--ref-weight"),
+        ("previous_weight", math.inf, "--prev-weight"),
+        ("reference_guidance", -2.0, "--ref-guidance"),
+        ("text_guidance", -7.5, "--text-guidance"),
+        ("reference_probability", 1.5, "--ref-probability"),
+        ("size", (0, 128), "--size"),
+        ("size", (128, 100_000), "--size"),
+        ("rate", Fraction(0), "--fps"),
+        ("frames", (10, 5), "--frames"),
+        ("cache_memory", -1, "--cache-memory"),
+        ("loras", (("style.safetensors", 99.0),), "--lora style.safetensors"),
+        ("audio", "loud", "--audio"),
+        ("dtype", "int8", "--dtype"),
+        ("guidance", "wild", "--guidance"),
+        ("output", Path("movie.avi"), "-o"),
+        ("output", Path("shot.%s.png"), "-o"),
+        ("output", Path("shot.%04d.jpg"), "-o"),
+    ],
+)
+def test_a_value_that_cannot_be_honoured_is_refused_by_its_flag(field, value, flag):
+    with pytest.raises(UsageError) as caught:
+        make_job(**{field: value})
+    assert caught.value.code == "M11"
+    assert caught.value.subject == flag
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"driver": None}, "no motion is given"),
+        ({"poses": Path("poses/")}, "both a video and --poses"),
+        ({"driver": None, "poses": Path("p.json"), "background": "driver"}, "driving video"),
+        ({"background": "alpha"}, "cannot hold transparency"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes, told):
+    with pytest.raises(UsageError, match=told):
+        make_job(**changes)
+
+
+def test_the_largest_seed_is_the_one_that_noise_can_use():
+    assert job.MAX_SEED == seeds.MAX_SEED
+    assert make_job(seed=job.MAX_SEED).seed == job.MAX_SEED
+
+
+@pytest.mark.parametrize(
+    ("output", "sidecar"),
+    [
+        (None, "hero_dance.json"),
+        ("x.mp4", "x.json"),
+        ("a/shot.v002.mov", "a/shot.v002.json"),
+        ("a/shot.%04d.png", "a/shot.json"),
+        ("a/%06d.png", "a/hero_dance.json"),
+        ("frames", "frames/hero_dance.json"),
+    ],
+)
+def test_companions_lie_beside_the_result_and_never_look_like_a_frame(output, sidecar):
+    made = make_job(output=output and Path(output))
+    assert made.beside(".json") == Path(sidecar)
+    assert "%" not in str(made.beside(".sheet.png"))
+
+
+def test_the_default_result_is_named_after_picture_and_video():
+    assert make_job(driver=Path("/clips/walk.v2.mp4")).target == Path("hero_walk.v2.mp4")
+    assert make_job(driver=None, poses=Path("/clips/walk/")).target == Path("hero_walk.mp4")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5", (5, 5)),
+        ("5-9", (5, 9)),
+        ("5-", (5, None)),
+        ("-9", (0, 9)),
+    ],
+)
+def test_frame_ranges_are_read(text, value):
+    assert job.parse_frames(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("25", Fraction(25)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        ("12.5", Fraction(25, 2)),
+    ],
+)
+def test_frame_rates_are_exact_fractions(text, value):
+    assert job.parse_rate(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("driver", "driver"),
+        ("white", (255, 255, 255)),
+        ("#10ff00", (16, 255, 0)),
+    ],
+)
+def test_backgrounds_are_read(text, value):
+    assert job.parse_background(text) == value
+
+
+def test_sizes_loras_and_amounts_are_read():
+    assert job.parse_size("161x121") == (161, 121)
+    assert job.parse_lora("C:style.safetensors:0.5") == ("C:style.safetensors", 0.5)
+    assert job.parse_lora("style.safetensors") == ("style.safetensors", 1.0)
+    assert job.parse_bytes("1.5G") == 3 * 2**29
+    assert job.parse_bytes("800") == 800
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (job.parse_size, "big"),
+        (job.parse_frames, "-"),
+        (job.parse_frames, "1-5x2"),
+        (job.parse_rate, "0/0"),
+        (job.parse_rate, "fast"),
+        (job.parse_background, "#12"),
+        (job.parse_lora, "style:much"),
+        (job.parse_bytes, "4X"),
+    ],
+)
+def test_words_that_cannot_be_read_are_quoted_in_the_refusal(parse, text):
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert repr(text) in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_every_setting_is_listed_as_a_plain_value():
+    import json
+
+    settings = make_job(rate=Fraction(25), size=(64, 64), background=(1, 2, 3)).settings()
+    assert json.loads(json.dumps(settings))["rate"] == "25"
+    assert set(settings) == set(RenderJob.__dataclass_fields__)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from dtvideo.images import place
+from pipelines.prepare import choose_size, fit_and_extend, mask_box, moved
+from poses.types import Pose, PoseSequence, missing_joints
+
+
+@pytest.mark.parametrize(
+    ("source", "size"),
+    [((512, 512), (128, 128)), ((1000, 500), (176, 96)), ((300, 600), (96, 176))],
+)
+def test_the_size_follows_the_picture_s_shape_at_the_model_s_area(source, size):
+    assert choose_size(source, requested=None, native=128, multiple=16) == (size, ())
+
+
+def test_a_size_that_the_model_cannot_make_is_rounded_up_and_told():
+    size, notices = choose_size((512, 512), requested=(161, 121), native=128, multiple=16)
+    assert size == (176, 128)
+    assert "161x121 is rounded up to 176x128" in notices[0]
+
+
+def test_a_size_that_fits_is_kept_silently():
+    assert choose_size((1, 1), requested=(64, 96), native=128, multiple=16) == ((64, 96), ())
+
+
+def test_what_is_left_over_around_a_picture_repeats_its_border():
+    picture = np.zeros((10, 20, 3), np.uint8)
+    picture[0], picture[-1] = 50, 90
+    canvas = fit_and_extend(picture, (20, 20))
+    assert canvas.shape == (20, 20, 3)
+    assert (canvas[:5] == 50).all()
+    assert (canvas[15:] == 90).all()
+
+
+def test_poses_move_with_the_picture_and_missing_joints_stay_missing():
+    body = missing_joints(18)
+    body[0] = (10.0, 5.0, 1.0)
+    pose = Pose(body=body, size=(20, 10))
+    placement = place((20, 10), (40, 40))
+    there = moved(pose, placement)
+    assert there.size == (40, 40)
+    np.testing.assert_allclose(there.body[0], (20, 20, 1))
+    assert np.isnan(there.body[1:, :2]).all()
+    clip = moved(PoseSequence.from_poses([pose, pose]), placement)
+    np.testing.assert_allclose(clip.body[1, 0], (20, 20, 1))
+
+
+def test_the_box_of_a_mask_is_where_it_is_more_than_half():
+    mask = np.full((10, 10), 0.3, np.float32)
+    mask[2:5, 3:9] = 1.0
+    assert mask_box(mask) == (3.0, 2.0, 9.0, 5.0)
