@@ -38,15 +38,13 @@ def main(wheel: Path, output: Path) -> None:
         sound = Path(folder) / "beat.wav"
         write_sound(sound, beat(float((STOP - FIRST) / RATE)))
         comment = "Cut from the Pose2Sim demonstration data (BSD-3-Clause); synthetic sound."
-        with VideoWriter(
-            output, size=SIZE, rate=RATE, audio_from=sound, comment=comment
-        ) as writer:
+        with VideoWriter(output, size=SIZE, rate=RATE, audio_from=sound, comment=comment) as writer:
             for frame in islice(read_frames(source, rate=RATE), FIRST, STOP):
                 cut = frame[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH]
                 writer.write(resize(np.ascontiguousarray(cut), SIZE))
 
 
-def beat(seconds: float) -> Float32[np.ndarray, "n"]:  # noqa: F821
+def beat(seconds: float) -> Float32[np.ndarray, " n"]:
     """Return plucked notes over a soft drum, mono, in [-1, 1]."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     since_beat = time % (1 / BEATS_PER_SECOND)
@@ -59,7 +57,7 @@ def beat(seconds: float) -> Float32[np.ndarray, "n"]:  # noqa: F821
     return (fade * (0.25 * pluck + 0.1 * overtone + 0.4 * drum)).astype(np.float32)
 
 
-def write_sound(path: Path, samples: Float32[np.ndarray, "n"]) -> None:  # noqa: F821
+def write_sound(path: Path, samples: Float32[np.ndarray, " n"]) -> None:
     """Write mono samples as a 16-bit WAV file."""
     with av.open(str(path), "w", format="wav") as container:
         stream = container.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")

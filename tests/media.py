@@ -11,6 +11,7 @@ from jaxtyping import Float32, UInt8
 
 SAMPLE_RATE = 48000
 BITS = 8
+Samples = Float32[np.ndarray, " n"]
 Frame = UInt8[np.ndarray, "h w 3"]
 
 
@@ -38,7 +39,7 @@ def corner_frame(size: tuple[int, int] = (64, 48)) -> Frame:
     return frame
 
 
-def clicks(seconds: float, times: Iterable[float]) -> Float32[np.ndarray, "n"]:  # noqa: F821
+def clicks(seconds: float, times: Iterable[float]) -> Samples:
     """Silence with a burst of 2 ms at each time."""
     samples = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
     for time in times:
@@ -60,23 +61,29 @@ def write_video(
     pixels: str = "yuv420p",
     options: dict[str, str] | None = None,
     muxer_options: dict[str, str] | None = None,
-    sound: Float32[np.ndarray, "n"] | None = None,  # noqa: F821
+    sound: Samples | None = None,
     sound_codec: str = "aac",
     sound_start: Fraction = Fraction(0),
     tags: dict[str, int] | None = None,
     shape: Fraction | None = None,
+    yuv: bool = False,
 ) -> Path:
     """Write a clip of given or numbered frames and return its path.
 
     times: when each frame is shown (a variable rate); sound: mono samples at 48 kHz; tags:
-    attributes of the codec, such as colorspace; shape: width over height of a pixel.
+    attributes of the codec, such as colorspace; shape: width over height of a pixel; yuv: the
+    frames are 4:2:0 planes below each other, to be stored as they are.
     """
-    pictures = [numbered_frame(k, size) for k in range(frames)] if isinstance(frames, int) else frames
-    height, width = pictures[0].shape[:2] if pictures else size[::-1]
+    pictures = (
+        [numbered_frame(k, size) for k in range(frames)] if isinstance(frames, int) else frames
+    )
+    height, width = pictures[0].shape[:2]
+    height = height * 2 // 3 if yuv else height
     base = Fraction(1, 90000) if times else 1 / rate
     with av.open(str(path), "w", container_options=muxer_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt, stream.time_base = width, height, pixels, base
+        stream.codec_context.time_base = base
         if rotation or mirrored:
             stream.set_display_rotation(rotation, hflip=mirrored)
         for name, value in (tags or {}).items():
@@ -85,7 +92,7 @@ def write_video(
             stream.codec_context.sample_aspect_ratio = shape
         track = container.add_stream(sound_codec, rate=SAMPLE_RATE) if sound is not None else None
         for index, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p" if yuv else "rgb24")
             frame.pts = round(times[index] / base) if times else index
             frame.time_base = base
             container.mux(stream.encode(frame))
@@ -96,7 +103,11 @@ def write_video(
 
 
 def write_sound(
-    container: Any, track: Any, samples: Float32[np.ndarray, "n"], *, start: Fraction = Fraction(0)  # noqa: F821
+    container: Any,
+    track: Any,
+    samples: Samples,
+    *,
+    start: Fraction = Fraction(0),
 ) -> None:
     """Encode mono samples into a track of an open container."""
     frame = av.AudioFrame.from_ndarray(samples[None].copy(), format="fltp", layout="mono")
@@ -106,7 +117,7 @@ def write_sound(
     container.mux(track.encode(None))
 
 
-def write_audio_file(path: Path, samples: Float32[np.ndarray, "n"], codec: str) -> Path:  # noqa: F821
+def write_audio_file(path: Path, samples: Samples, codec: str) -> Path:
     """Write mono samples as a file without pictures."""
     with av.open(str(path), "w") as container:
         write_sound(container, container.add_stream(codec, rate=SAMPLE_RATE), samples)

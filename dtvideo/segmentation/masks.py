@@ -115,7 +115,7 @@ def _shades(height: int, width: int) -> Float[np.ndarray, "h w 6"]:
     return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
 
 
-def _mode(colours: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:  # noqa: F821
+def _mode(colours: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
     """Return which colours are near the median, to begin a robust fit with."""
     distance = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
     return np.asarray(distance <= np.quantile(distance, 0.9))

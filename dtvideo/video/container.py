@@ -39,7 +39,7 @@ def open_container(path: Path) -> Iterator[Any]:
     with path.open("rb") as file:
         try:
             container = av.open(file, options=OPTIONS, metadata_errors="replace")
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, ValueError, OSError) as error:
             raise _unreadable(path) from error
         with container:
             yield container

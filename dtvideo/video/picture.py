@@ -69,17 +69,17 @@ def orientation_of(frame: Any) -> Orientation:
     """
     for data in frame.side_data:
         if data.type == SideDataType.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).astype(float)
+            a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).tolist()
             return _orientation(a, b, c, d)
     return Orientation()
 
 
-def _orientation(a: float, b: float, c: float, d: float) -> Orientation:
+def _orientation(a: int, b: int, c: int, d: int) -> Orientation:
     transposed = abs(b) > abs(a)
     leading, other = (b, a) if transposed else (a, b)
     odd = float(np.degrees(np.arctan2(abs(other), abs(leading)))) if leading else 0.0
     flip_x, flip_y = (c < 0, b < 0) if transposed else (a < 0, d < 0)
-    return Orientation(transposed, bool(flip_x), bool(flip_y), odd)
+    return Orientation(transposed, flip_x, flip_y, odd)
 
 
 def colours_of(frame: Any) -> ColourTags:

@@ -95,22 +95,21 @@ def probe(path: Path, *, rate: Fraction | None = None) -> VideoInfo:
     with open_container(path) as container:
         stream = video_track(container, path)
         first, stamps, last = _decode_all(container, stream, path)
+        times = list(steady_times(stamps, _step(stream)))
         declared = (stream.guessed_rate, stream.average_rate, stream.base_rate)
-        step = _step(stream)
-        times = list(steady_times(stamps, step))
-        chosen, variable = choose_rate(times, map(_fraction, declared))
-        chosen = rate or chosen
-        if chosen is None:
+        own, variable = choose_rate(times, map(_fraction, declared))
+        own = own or rate
+        if own is None:
             told = stream.average_rate or "none"
             raise MediaError("V14", path, f"its frame rate ({told}) is unusable", "give --fps")
-        length = times[-1] + max(last, Fraction(0) if variable else 1 / chosen)
+        length = times[-1] + (last or 1 / own) if variable else len(times) / own
         width, height = _upright_size(first, stream, path)
         info = VideoInfo(
             path=path,
             width=width,
             height=height,
-            rate=chosen,
-            frames=_count(times, length, rate=chosen, resampled=variable or rate is not None),
+            rate=own,
+            frames=count_ticks(length, own),
             decoded_frames=len(times),
             length=length,
             start=stamps[0] or Fraction(0),
@@ -119,10 +118,11 @@ def probe(path: Path, *, rate: Fraction | None = None) -> VideoInfo:
             has_audio=audio_track(container) is not None,
             codec=stream.codec_context.name,
             colours=first.colours,
-            notices=_notices(first, container, variable=variable, rate=chosen),
+            notices=_notices(first, container, variable=variable),
         )
-    _check_count(info, given=rate is not None)
-    return info
+    if rate is None:
+        _check_count(info)
+    return info.at_rate(rate or own)
 
 
 def read_frames(
@@ -241,12 +241,8 @@ def _upright_size(first: _First, stream: Any, path: Path) -> tuple[int, int]:
     return width, height
 
 
-def _count(times: list[Fraction], length: Fraction, *, rate: Fraction, resampled: bool) -> int:
-    return count_ticks(length, rate) if resampled else len(times)
-
-
-def _check_count(info: VideoInfo, *, given: bool) -> None:
-    if not given and info.frames > MOST_REPEATS * (info.decoded_frames + MOST_REPEATS):
+def _check_count(info: VideoInfo) -> None:
+    if info.frames > MOST_REPEATS * (info.decoded_frames + MOST_REPEATS):
         raise MediaError(
             "V8",
             info.path,
@@ -256,10 +252,10 @@ def _check_count(info: VideoInfo, *, given: bool) -> None:
         )
 
 
-def _notices(first: _First, container: Any, *, variable: bool, rate: Fraction) -> tuple[str, ...]:
+def _notices(first: _First, container: Any, *, variable: bool) -> tuple[str, ...]:
     notices = []
     if variable:
-        notices.append(f"the frame rate varies; frames are taken at a constant {rate} per second")
+        notices.append("the frame rate varies; frames are taken at a constant rate")
     if first.orientation.odd_degrees > ODD_ANGLE_DEGREES:
         notices.append(
             f"the file asks for a turn that is {first.orientation.odd_degrees:.0f} degrees off "

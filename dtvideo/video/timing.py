@@ -19,6 +19,7 @@ WELL_KNOWN_RATES = tuple(
 RATE_LIMITS = (Fraction(1), Fraction(240))
 REGULAR_WITHIN = 0.45  # of a frame interval; under 0.5 the nearest frame of tick k is frame k
 SNAP_WITHIN = 0.005
+USUAL_WITHIN = 0.25
 
 Item = TypeVar("Item")
 
@@ -56,23 +57,27 @@ def choose_rate(
     """Return the frame rate and whether the clip's own rate varies.
 
     The first declared rate that the times obey wins. If none does, the rate is that of the
-    median gap, moved to a well-known rate within half a per cent. None: nothing usable.
+    usual gap, moved to a well-known rate within half a per cent. None: nothing usable.
     """
     usable = [rate for rate in declared if rate and RATE_LIMITS[0] <= rate <= RATE_LIMITS[1]]
-    median = median_rate(times)
-    for rate in [*usable, median]:
+    usual = usual_rate(times)
+    for rate in [*usable, usual]:
         if rate and is_regular(times, rate):
             return rate, False
-    return median, True
+    return usual, True
 
 
-def median_rate(times: Sequence[Fraction]) -> Fraction | None:
-    """Return one over the median gap, snapped to a well-known rate; None if out of limits."""
-    gaps = sorted(after - before for before, after in pairwise(times))
-    gaps = [gap for gap in gaps if gap > 0]
+def usual_rate(times: Sequence[Fraction]) -> Fraction | None:
+    """Return one over the usual gap, snapped to a well-known rate; None if out of limits.
+
+    The usual gap is the mean of those near the median: stamps may be whole milliseconds.
+    """
+    gaps = sorted(gap for before, after in pairwise(times) if (gap := after - before) > 0)
     if not gaps:
         return None
-    rate = 1 / gaps[len(gaps) // 2]
+    median = gaps[len(gaps) // 2]
+    usual = [gap for gap in gaps if abs(gap - median) <= USUAL_WITHIN * median]
+    rate = len(usual) / sum(usual, Fraction(0))
     nearest = min(WELL_KNOWN_RATES, key=lambda known: abs(known - rate))
     if abs(nearest - rate) <= SNAP_WITHIN * rate:
         rate = nearest

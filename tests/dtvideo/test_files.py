@@ -30,10 +30,14 @@ def test_exception_leaves_old_output_and_no_temporary(tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     target.write_text("old")
     with pytest.raises(KeyboardInterrupt), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
+        stop_after_writing(temporary)
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["out.json"]
+
+
+def stop_after_writing(path: Path) -> None:
+    path.write_text("half")
+    raise KeyboardInterrupt
 
 
 def test_temporary_name_matches_no_frame_pattern_and_fits_beside_a_long_name(
@@ -69,7 +73,10 @@ def test_other_faults_of_the_system_are_not_disguised() -> None:
 
 
 def test_name_that_is_too_long_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="name is too long"), atomic_path(tmp_path / ("n" * 300)):
+    with (
+        pytest.raises(ResourceError, match="name is too long"),
+        atomic_path(tmp_path / ("n" * 300)),
+    ):
         pass
 
 
