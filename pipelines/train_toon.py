@@ -16,7 +16,9 @@ from transformers import CLIPTokenizer
 from dtvideo.errors import ModelError
 from dtvideo.toon.data import picture_chunk
 from dtvideo.toon.learn_autoencoder import AutoencoderTraining, train_autoencoder
+from dtvideo.toon.keypoints import KeypointNet
 from dtvideo.toon.learn_denoiser import DenoiserTraining, build_denoiser, train_denoiser
+from dtvideo.toon.learn_keypoints import KeypointTraining, train_keypoints
 from dtvideo.toon.model import build_autoencoder, build_scheduler
 from dtvideo.toon.tokenizer import build_tokenizer
 from dtvideo.toon.world import sample_scene
@@ -31,11 +33,15 @@ class ToonTraining:
 
     autoencoder: AutoencoderTraining = AutoencoderTraining()
     denoiser: DenoiserTraining = DenoiserTraining()
+    keypoints: KeypointTraining = KeypointTraining()
     threads: int = 2
     """Threads of torch; they are part of the recipe, for they decide the last bits."""
 
 
-STAGES = ("autoencoder", "denoiser")
+STAGES = ("autoencoder", "denoiser", "keypoints")
+
+DEFAULTS = {"steps": 4, "mode": "none", "reference_weight": 10.0, "previous_weight": 1.0}
+"""What the exported pipeline's `open` takes when it is told nothing."""
 
 
 def train_stage(stage: str, settings: ToonTraining, run: Path, *, report: Report = print) -> None:
@@ -46,6 +52,8 @@ def train_stage(stage: str, settings: ToonTraining, run: Path, *, report: Report
     torch.set_num_threads(settings.threads)
     if stage == "autoencoder":
         train_autoencoder(settings.autoencoder, run / stage, report=report)
+    elif stage == "keypoints":
+        train_keypoints(settings.keypoints, run / stage, report=report)
     else:
         train_denoiser(
             settings.denoiser,
@@ -80,17 +88,28 @@ def run_tokenizer(run: Path) -> CLIPTokenizer:
 
 
 def export(run: Path, folder: Path, *, report: Report = print) -> None:
-    """Write the averaged weights of a run as a pipeline folder in half precision."""
+    """Write the averaged weights of a run, in half precision, as the folder that ships.
+
+    The denoiser's parts are a pipeline folder; the key-point net lies in `keypoints/` of it.
+    """
+    from pipelines.animate import AnimationPipeline
+
     tokenizer = run_tokenizer(run)
     modules = build_denoiser(tokenizer)
     step = load_average(modules, _checkpoint(run, "denoiser"))
-    parts = {"vae": trained_autoencoder(run), **dict(modules.items())}
-    from pipelines.animate import AnimationPipeline
-
-    pipeline = AnimationPipeline(tokenizer=tokenizer, scheduler=build_scheduler(), **parts)
+    pipeline = AnimationPipeline(
+        vae=trained_autoencoder(run),
+        tokenizer=tokenizer,
+        scheduler=build_scheduler(),
+        defaults=DEFAULTS,
+        **dict(modules.items()),
+    )
     pipeline.to(torch.float16).save_pretrained(folder)
+    net = KeypointNet()
+    load_average(net, _checkpoint(run, "keypoints"))
+    net.to(torch.float16).save_pretrained(folder / "keypoints")
     size = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
-    report(f"{folder}: step {step}, {size / 1e6:.1f} MB")
+    report(f"{folder}: denoiser of step {step}, {size / 1e6:.1f} MB in all")
 
 
 def _checkpoint(run: Path, stage: str) -> Path:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from dtvideo.puppet import Puppet
 from dtvideo.toon.world import (
@@ -110,3 +110,19 @@ def _free_moments(rng: np.random.Generator) -> tuple[Stance, Stance]:
     directions = unit(stance.directions * (1 - part) + origin.directions * part)
     root = stance.root * (1 - part) + origin.root * part
     return Stance(directions=directions, root=root), stance
+
+
+def random_drawings(
+    seed: int, index: int, count: int, size: int
+) -> tuple[UInt8[np.ndarray, "n h w 3"], UInt8[np.ndarray, "n h w 3"], Float[np.ndarray, "n 18 3"]]:
+    """Draw chunk `index` of figures: the pictures, their grounds alone, and their joints."""
+    images, grounds, bodies = [], [], []
+    for number in range(count):
+        identity, key = _scene_keys(seed, index * count + number)
+        scene = sample_scene(identity, key=key)
+        rng = np.random.default_rng((seed, index * count + number, 0x4B))
+        drawing = moving_pair(scene, rng, size=size)[1]
+        images.append(drawing.image)
+        grounds.append(paint_background(scene.background, scene.background_seed, size=(size, size)))
+        bodies.append(drawing.pose.body)
+    return np.stack(images), np.stack(grounds), np.stack(bodies)

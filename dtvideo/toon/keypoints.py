@@ -1,0 +1,135 @@
+"""The key-point net for drawn figures, and the pose detector made of it."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dtvideo.errors import ModelError
+from dtvideo.images import fit_to
+from poses.types import BODY_JOINTS, Pose
+
+WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
+SURE = 0.3
+"""Mean confidence of shoulders, hips and head below which a figure counts as not found."""
+CORE_JOINTS = (0, 1, 2, 5, 8, 11)
+
+
+class KeypointNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Body-18 heat maps of one drawn figure.
+
+    An hourglass: down to 1/16, up to 1/4 of the picture's side, joined with what came down.
+    """
+
+    @register_to_config
+    def __init__(self, channels: tuple[int, ...] = (24, 48, 64, 96, 128), size: int = 128) -> None:
+        super().__init__()
+        widths = list(channels)
+        self.stem = _stage(3, widths[0], stride=1)
+        self.down = nn.ModuleList(
+            _stage(before, after, stride=2) for before, after in zip(widths, widths[1:], strict=False)
+        )
+        self.middle = nn.Sequential(_Residual(widths[-1]), _Residual(widths[-1]))
+        self.across = nn.ModuleList(
+            nn.Conv2d(above, below, 1) for above, below in ((widths[4], widths[3]), (widths[3], widths[2]))
+        )
+        self.up = nn.ModuleList((_Residual(widths[3]), _Residual(widths[2])))
+        self.maps = nn.Conv2d(widths[2], BODY_JOINTS, 1)
+        self.presence = nn.Linear(widths[4], BODY_JOINTS)
+
+    def forward(
+        self, pixels: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b 18 hq wq"], Float[Tensor, "b 18"]]:
+        """Return heat-map logits at a quarter of the side, and logits of presence.
+
+        pixels: RGB in [-1, 1], sides that 16 divides.
+        """
+        levels = [self.stem(pixels)]
+        for stage in self.down:
+            levels.append(stage(levels[-1]))
+        hidden = self.middle(levels[-1])
+        presence = self.presence(hidden.mean(dim=(2, 3)))
+        for across, up, skip in zip(self.across, self.up, (levels[3], levels[2]), strict=True):
+            hidden = up(functional.interpolate(across(hidden), scale_factor=2.0) + skip)
+        return self.maps(hidden), presence
+
+
+class _Residual(nn.Module):
+    """Two convolutions beside a straight way."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        changed: Tensor = self.body(hidden)
+        return hidden + changed
+
+
+def _stage(before: int, after: int, *, stride: int) -> nn.Sequential:
+    return nn.Sequential(_convolution(before, after, stride=stride), _Residual(after))
+
+
+def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride=stride, padding=1), nn.GroupNorm(8, after), nn.SiLU()
+    )
+
+
+def read_heat_maps(
+    maps: Float[Tensor, "b j h w"], presence: Float[Tensor, "b j"]
+) -> Float[Tensor, "b j 3"]:
+    """Return x, y in cells and a confidence in [0, 1] for each joint.
+
+    The place is the mean of the 3 x 3 cells about the peak, weighted by their probability; the
+    confidence is the probability in the 5 x 5 cells about the peak times that of presence.
+    """
+    batch, joints, height, width = maps.shape
+    probability = maps.flatten(2).softmax(dim=-1).view_as(maps)
+    peak = probability.flatten(2).argmax(dim=-1)
+    centre_y, centre_x = peak // width, peak % width
+    rows = torch.arange(height).view(1, 1, -1, 1)
+    columns = torch.arange(width).view(1, 1, 1, -1)
+    distance = torch.maximum(
+        (rows - centre_y[..., None, None]).abs(), (columns - centre_x[..., None, None]).abs()
+    )
+    near = probability * (distance <= 1)
+    mass = near.sum(dim=(2, 3))
+    x = (near * columns).sum(dim=(2, 3)) / mass
+    y = (near * rows).sum(dim=(2, 3)) / mass
+    sure = (probability * (distance <= 2)).sum(dim=(2, 3)) * presence.sigmoid()
+    return torch.stack([x, y, sure], dim=-1)
+
+
+class ToonDetector:
+    """Finds the pose of one drawn figure; a `poses.extract.PoseDetector`."""
+
+    name = "toon"
+    licence = "Apache-2.0"
+    device = "cpu"
+
+    def __init__(self, folder: Path = WEIGHTS) -> None:
+        """Load the net; raises ModelError M1 when the weights are not there."""
+        from dtvideo.models.loading import load_keypoint_net
+
+        self._net = load_keypoint_net(folder)
+
+    @torch.inference_mode()
+    def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Pose]:
+        """Return the figure's pose, or nothing when the net is not sure of one."""
+        side = self._net.config.size
+        corners = image[[0, 0, -1, -1], [0, -1, 0, -1]]
+        fill = tuple(int(level) for level in np.median(corners, axis=0))
+        canvas, placement = fit_to(image, (side, side), fill=fill)
+        pixels = torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 127.5 - 1
+        joints = read_heat_maps(*self._net(pixels))[0].double().numpy()
+        if joints[list(CORE_JOINTS), 2].mean() < SURE:
+            return []
+        joints[:, :2] = placement.to_source(joints[:, :2] * 4 + 2.0) - 0.5
+        joints[joints[:, 2] < SURE / 2] = (np.nan, np.nan, 0.0)
+        return [Pose(body=joints, size=(image.shape[1], image.shape[0]))]
