@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from math import sqrt
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -23,9 +23,10 @@ from poses.errors import PoseError
 from poses.extract import PoseDetector, create_detector, extract_poses, register_detector
 from poses.frames import in_words
 from poses.io import read_pose, read_poses
+from poses.repair import repair
 from poses.retarget import retarget
 from poses.select import select_person
-from poses.smooth import fill_gaps, smooth
+from poses.smooth import smooth
 from poses.standing import fit_skeleton
 from poses.types import Pose, PoseSequence, confident, parts_of
 
@@ -120,7 +121,7 @@ def fit_and_extend(
 
 def moved(poses: Poses, placement: Placement) -> Poses:
     """Return poses of a picture as poses of the canvas that the picture was placed in."""
-    parts = {
+    parts: dict[str, Any] = {
         name: np.concatenate([placement.to_target(joints[..., :2]), joints[..., 2:]], axis=-1)
         for name, joints in parts_of(poses).items()
     }
@@ -155,10 +156,10 @@ def _reference_pose(
     tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
     for name in tried:
         people = load_detector(name).detect(image)
-        if pose := _on_character(people, mask):
-            several = len(people) > 1
+        found = _on_character(people, mask)
+        if found is not None:
             notice = f"{len(people)} people in the picture; the one on the mask is used"
-            return pose, name, (notice,) if several else ()
+            return found, name, (notice,) if len(people) > 1 else ()
     problem = f"no pose found by {' or '.join(tried)}"
     if job.strict:
         raise PoseError("R11", job.reference, problem, "give --ref-pose FILE")
@@ -218,7 +219,7 @@ def prepare_driver(
     strict, P6 for key points that cannot be read.
     """
     motion = _read_motion(job) if info is None else _detect_motion(job, info, progress)
-    filled, repairs = fill_gaps(motion.sequence)
+    filled, repairs = repair(motion.sequence)
     if repairs.empty_frames and job.strict:
         problem = f"nobody in frames {in_words(repairs.empty_frames)}"
         raise PoseError("P2", job.driver or job.poses, problem, "cut the clip, or drop --strict")
@@ -251,7 +252,7 @@ def _detect_motion(job: RenderJob, info: VideoInfo, progress: Progress) -> _Moti
         frames = counted(driving_frames(job, info), advance)
         found = extract_poses(frames, detector, rate=info.rate, subject=str(job.driver))
     selection = select_person(found)
-    report = {
+    report: dict[str, object] = {
         "detector": found.detector,
         "licence": found.licence,
         "device": found.device,
@@ -268,7 +269,7 @@ def _read_motion(job: RenderJob) -> _Motion:
     assert job.poses is not None
     sequence = read_poses(job.poses, rate=job.rate)
     part = frame_slice(job, len(sequence))
-    parts = {name: tracks[part] for name, tracks in parts_of(sequence).items()}
+    parts: dict[str, Any] = {name: tracks[part] for name, tracks in parts_of(sequence).items()}
     return _Motion(replace(sequence, **parts), {"detector": "file"})
 
 

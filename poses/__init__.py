@@ -1,7 +1,7 @@
 """Bodies as data: find, read, choose, mend, fit, draw and write the poses of people.
 
 detections = extract_poses(frames, create_detector("mediapipe"), rate=rate)
-sequence, repairs = fill_gaps(select_person(detections).sequence)
+sequence, repairs = repair(select_person(detections).sequence)
 fitted, report = retarget(smooth(sequence), read_pose("reference.json"))
 picture = draw_pose(fitted[0])
 write_clip(sequence, "dance.json")
@@ -18,6 +18,7 @@ from poses.extract import (
 )
 from poses.io import read_detections, read_pose, read_poses, write_clip, write_coco, write_openpose
 from poses.render import draw_pose
+from poses.repair import repair
 from poses.retarget import RetargetReport, retarget
 from poses.select import Selection, select_person
 from poses.skeleton import BODY18, COCO17, FACE70, HAND21, Skeleton, load_skeleton
@@ -56,6 +57,7 @@ __all__ = [
     "read_pose",
     "read_poses",
     "register_detector",
+    "repair",
     "retarget",
     "select_person",
     "smooth",

@@ -47,7 +47,8 @@ class RetargetReport:
     scale: overall, reference to driver; ratios: by segment; anchor: what was aligned ("ground",
     "hips", "neck" or "nose"); ground: its row in the reference in pixels; shortened: how many
     segments of all frames were longer than allowed; lost_frames: no neck, so nothing to hang a
-    body from; outside_frames: a joint is outside the picture; warnings: in words.
+    body from; outside_frames: a joint that the reference shows is outside
+    the picture; warnings: in words.
     """
 
     scale: float
@@ -85,7 +86,7 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     parts = _parts(sequence, reference, driver=places, fitted=fitted, ratios=ratios)
     result = PoseSequence(size=reference.size, rate=sequence.rate, **parts)
     lost = np.isnan(places[:, NECK, 0]) & confident(sequence.body).any(axis=1)
-    outside = _outside(result)
+    outside = _outside(result, shown=confident(reference.body))
     if lost.any():
         warnings.append(f"no neck in frames {in_words(np.flatnonzero(lost))}: left empty")
     if outside.any():
@@ -289,9 +290,9 @@ def _joined(places: Float[np.ndarray, "t j 2"], tracks: JointTracks) -> JointTra
     )
 
 
-def _outside(sequence: PoseSequence) -> Bool[np.ndarray, " t"]:
-    """Tell in which frames a confident joint lies outside the picture."""
+def _outside(sequence: PoseSequence, *, shown: Bool[np.ndarray, "18"]) -> Bool[np.ndarray, " t"]:
+    """Tell in which frames a joint that the reference shows lies outside the picture."""
     places = sequence.body[..., :2]
     inside = ((places >= 0) & (places <= sequence.size)).all(axis=-1)
-    outside: np.ndarray = np.any(confident(sequence.body) & ~inside, axis=1)
+    outside: np.ndarray = np.any(confident(sequence.body) & ~inside & shown, axis=1)
     return outside

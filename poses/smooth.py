@@ -23,20 +23,23 @@ Flags = Bool[np.ndarray, " t"]
 _SKELETONS = {"body": BODY18, "left_hand": HAND21, "right_hand": HAND21, "face": FACE70}
 
 
+RepairKind = Literal["interpolated", "held", "dropped", "exchanged"]
+
+
 @dataclass(frozen=True)
 class Repair:
-    """One joint mended in the frames first to last, both included."""
+    """One joint, or one group of joints, mended in the frames first to last, both included."""
 
     part: str
     joint: str
     first: int
     last: int
-    kind: Literal["interpolated", "held"]
+    kind: RepairKind
 
 
 @dataclass(frozen=True)
 class RepairReport:
-    """What `fill_gaps` did, and the frames in which it could not bring anybody back."""
+    """What was mended, and the frames in which nobody could be brought back."""
 
     repairs: tuple[Repair, ...]
     empty_frames: tuple[int, ...]
@@ -118,10 +121,7 @@ def _with_parts(sequence: PoseSequence, parts: dict[str, JointTracks]) -> PoseSe
     return PoseSequence(size=sequence.size, rate=sequence.rate, **parts)
 
 
-_Kind = Literal["interpolated", "held"]
-
-
-def _fill(track: Track, *, max_gap: int, fade: int) -> Iterator[tuple[_Kind, Flags]]:
+def _fill(track: Track, *, max_gap: int, fade: int) -> Iterator[tuple[RepairKind, Flags]]:
     """Fill one joint's track in place; yields which frames were filled and how."""
     known = confident(track)
     if not known.any() or known.all():

@@ -35,6 +35,15 @@ def confident(joints: Float[np.ndarray, "*shape 3"]) -> Bool[np.ndarray, "*shape
     return known
 
 
+def body_height(body: JointTracks) -> float:
+    """Return the median height of the box of the confident joints, at least one pixel."""
+    rows = np.where(confident(body), body[..., 1], np.nan)
+    shown = rows[np.isfinite(rows).any(axis=1)]
+    if not len(shown):
+        return 1.0
+    return max(float(np.median(np.nanmax(shown, axis=1) - np.nanmin(shown, axis=1))), 1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Pose:
     """One person in one picture.

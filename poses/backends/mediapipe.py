@@ -37,8 +37,9 @@ _COMPLEXITIES = {0: "lite", 1: "full", 2: "heavy"}
 class MediapipeDetector:
     """Finds one person in a picture.
 
-    still: treat pictures as unrelated; otherwise each picture is taken for the next frame of
-    one video. holistic: also find hands and face, about three times slower.
+    still: look at each picture afresh, so that results depend on nothing that came before;
+    otherwise each picture is taken for the next frame of one video, a little faster.
+    holistic: also find hands and face, about three times slower.
     complexity: 1 is in the package; 0 and 2 need their model file installed beside it.
     Raises: DetectorError M1 when the package or the model file is missing.
     """
@@ -49,7 +50,7 @@ class MediapipeDetector:
     def __init__(
         self,
         *,
-        still: bool = False,
+        still: bool = True,
         holistic: bool = False,
         complexity: int = 1,
         min_confidence: float = 0.5,
