@@ -21,6 +21,8 @@ DIFFERENT = 24.0
 REACH = 0.05
 """How far the character may stand out of the puppet's silhouette, in picture sides."""
 
+PAPER = 230
+
 Picture = UInt8[np.ndarray, "h w 3"]
 Plate = UInt8[np.ndarray, "plate_h plate_w 3"]
 Matte = Float32[np.ndarray, "h w"]
@@ -54,7 +56,8 @@ class Backdrop:
         core = cv2.erode(silhouette, _disc(REACH / 2, frame.shape))
         distance = np.abs(frame.astype(np.float32) - self.puppet.ground).mean(axis=2)
         different = (distance / DIFFERENT).clip(0, 1)
-        return cv2.GaussianBlur(np.maximum(near * different, core), (3, 3), 0).clip(0, 1)
+        soft: Matte = cv2.GaussianBlur(np.maximum(near * different, core), (3, 3), 0)
+        return soft.clip(0, 1)
 
     def _ground(self, shape: tuple[int, ...], driving: Plate | None) -> Picture:
         if self.kind == "driver":
@@ -66,7 +69,16 @@ class Backdrop:
 def laid_over(frame: Picture, ground: Picture, matte: Matte) -> Picture:
     """Return the frame over the ground, weighted by the matte."""
     weight = matte[..., None]
-    return np.round(frame * weight + ground * (1 - weight)).astype(np.uint8)
+    mixed: Picture = np.round(frame * weight + ground * (1 - weight)).astype(np.uint8)
+    return mixed
+
+
+def opaque(frame: UInt8[np.ndarray, "h w c"]) -> Picture:
+    """Return a frame for the eye: transparent parts over a light grey."""
+    if frame.shape[2] == 3:
+        return frame
+    colour, alpha = frame[..., :3], frame[..., 3].astype(np.float32) / 255
+    return laid_over(colour, np.full_like(colour, PAPER), alpha)
 
 
 def filled(picture: Plate, size: tuple[int, int]) -> Picture:
@@ -80,4 +92,5 @@ def filled(picture: Plate, size: tuple[int, int]) -> Picture:
 
 def _disc(share: float, shape: tuple[int, ...]) -> UInt8[np.ndarray, "k k"]:
     side = 2 * max(1, round(share * min(shape[:2]))) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    disc: np.ndarray = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return disc

@@ -1,11 +1,14 @@
 """Key points on their own: find them in a video, draw them, change their format."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+from dtvideo.errors import UsageError
 from dtvideo.files import check_output
 from dtvideo.video import open_writer, probe, read_frames
 from dtvideo.video.writers import frame_path
+from pipelines.job import is_sequence
 from pipelines.prepare import counted, load_detector
 from pipelines.progress import Progress
 from poses.extract import extract_poses
@@ -13,8 +16,6 @@ from poses.io import read_poses, write_clip, write_coco, write_openpose
 from poses.render import draw_pose
 from poses.select import select_person
 from poses.types import PoseSequence
-
-FORMATS = ("clip", "openpose", "coco", "coco-wholebody")
 
 
 def extract_file(
@@ -65,6 +66,9 @@ def convert_file(
     progress: Progress | None = None,
 ) -> Path:
     """Read key points of any format and write them as another; return the new path."""
+    if kind not in _WRITERS:
+        known = ", ".join(_WRITERS)
+        raise UsageError("M11", "--to", f"{kind!r} is unknown", f"give one of {known}")
     sequence = read_poses(source, rate=rate)
     if kind != "openpose":
         check_output(output, overwrite=overwrite, inputs=[source])
@@ -77,8 +81,7 @@ def check_frames(output: Path, *, overwrite: bool, inputs: list[Path]) -> None:
 
     Raises: OutputError F7.
     """
-    is_sequence = output.suffix == "" or output.is_dir() or "%" in output.name or "#" in output.name
-    first = frame_path(output, 0) if is_sequence else output
+    first = frame_path(output, 0) if is_sequence(output) else output
     check_output(first, overwrite=overwrite, inputs=inputs)
 
 
@@ -86,7 +89,7 @@ def _write_whole_body(sequence: PoseSequence, path: Path) -> None:
     write_coco(sequence, path, whole_body=True)
 
 
-_WRITERS = {
+_WRITERS: dict[str, Callable[[PoseSequence, Path], None]] = {
     "clip": write_clip,
     "openpose": write_openpose,
     "coco": write_coco,

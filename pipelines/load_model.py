@@ -4,12 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.files import sha256_file
+from dtvideo.guidance import GuidanceSettings
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
+
+Settings = TypeVar("Settings", ClipSettings, GuidanceSettings)
 
 SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -121,7 +124,7 @@ def describe_model(name: str, pipeline: AnimationPipeline) -> dict[str, object]:
     }
 
 
-def _changed(settings: Any, **values: Any) -> Any:
+def _changed(settings: Settings, **values: Any) -> Settings:
     return replace(settings, **{key: value for key, value in values.items() if value is not None})
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from dtvideo.files import check_input, check_output
 from dtvideo.images import LoadedImage, load_image
+from dtvideo.sheet import SheetColumn, evenly_spaced, save_sheet
 from dtvideo.video import FrameWriter, VideoInfo, open_writer, probe
 from dtvideo.video.writers import frame_path
 from pipelines.animate import AnimationPipeline, Clip, ClipSettings
-from pipelines.background import Backdrop
+from pipelines.background import Backdrop, opaque
 from pipelines.job import RenderJob, is_sequence, plain
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
 from pipelines.prepare import (
@@ -31,8 +32,8 @@ from pipelines.prepare import (
     prepare_reference,
 )
 from pipelines.progress import Progress, SilentProgress
-from pipelines.sheets import SheetCollector
 from pipelines.sidecar import Sidecar, digital_source_type
+from poses.render import draw_pose
 from poses.types import confident
 
 __all__ = ["Prepared", "RenderJob", "Result", "open_clip", "plan", "prepare", "render"]
@@ -78,8 +79,9 @@ def render(job: RenderJob, progress: Progress | None = None) -> Result:
     progress = progress or SilentProgress()
     prepared = prepare(job, progress)
     with _timed(prepared.sidecar, "render"):
-        sheet = _render_frames(job, prepared, progress)
-    sheet_path = sheet.save(job.beside(".sheet.png"))
+        columns = _render_frames(job, prepared, progress)
+    sheet_path = job.beside(".sheet.png")
+    save_sheet(sheet_path, prepared.reference.image, columns, title=job.stem)
     written = _written(job, len(prepared.driver))
     sidecar_path = prepared.sidecar.write([*written, sheet_path])
     return Result(
@@ -121,7 +123,7 @@ def prepare(job: RenderJob, progress: Progress) -> Prepared:
         "size": list(size),
     }
     sidecar.driver = driver.report
-    sidecar.settings = {**plain(asdict(settings)), "size": list(size)}
+    sidecar.settings = {"clip": plain(asdict(settings)), "size": list(size)}
     return Prepared(pipeline, settings, size, reference, driver, info, sidecar)
 
 
@@ -188,12 +190,13 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
     return loaded, info
 
 
-def _render_frames(job: RenderJob, prepared: Prepared, progress: Progress) -> SheetCollector:
-    """Denoise, compose and write every frame; return the sheet of some of them."""
-    reference, driver, info = prepared.reference, prepared.driver, prepared.info
-    backdrop = Backdrop.prepare(job.background, reference)
-    sheet = SheetCollector(reference.image, count=len(driver))
+def _render_frames(job: RenderJob, prepared: Prepared, progress: Progress) -> list[SheetColumn]:
+    """Denoise, compose and write every frame; return the moments that the sheet shows."""
+    driver, info = prepared.driver, prepared.info
+    backdrop = Backdrop.prepare(job.background, prepared.reference)
     plates = driving_frames(job, info) if info else repeat(None)
+    shown = evenly_spaced(len(driver))
+    columns = []
     with (
         open_clip(job, prepared) as clip,
         _writer(job, prepared) as writer,
@@ -204,9 +207,10 @@ def _render_frames(job: RenderJob, prepared: Prepared, progress: Progress) -> Sh
             frame = backdrop.lay(image, pose, plate)
             writer.write(frame)
             prepared.sidecar.add_frame(frame)
-            sheet.add(index, driving=plate, pose=pose, result=frame)
+            if index in shown:
+                columns.append(SheetColumn(index, plate, draw_pose(pose), opaque(frame)))
             advance()
-    return sheet
+    return columns
 
 
 def open_clip(job: RenderJob, prepared: Prepared) -> Clip:

@@ -62,7 +62,7 @@ class Sidecar:
 
     def add_frame(self, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Record the hash of a frame's raw bytes."""
-        self.frame_hashes.append(hashlib.sha256(np.ascontiguousarray(image)).hexdigest())
+        self.frame_hashes.append(hashlib.sha256(image.tobytes()).hexdigest())
 
     def write(self, outputs: Iterable[Path]) -> Path:
         """Write the side-car beside the outputs and return its path."""
