@@ -129,7 +129,11 @@ def click_times(path: Path) -> list[float]:
     heard: list[float] = []
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
-            loud = np.abs(frame.to_ndarray().reshape(-1, frame.samples)).max(axis=0) > 0.4
+            sound = frame.to_ndarray()
+            if not frame.format.is_planar:
+                sound = sound.reshape(frame.samples, -1).T
+            full = 1.0 if sound.dtype.kind == "f" else np.iinfo(sound.dtype).max
+            loud = np.abs(sound.astype(float)).max(axis=0) > 0.4 * full
             begins = float(frame.pts * frame.time_base)
-            heard += [begins + index / frame.sample_rate for index in np.flatnonzero(loud)]
+            heard += [begins + int(index) / frame.sample_rate for index in np.flatnonzero(loud)]
     return [t for k, t in enumerate(heard) if k == 0 or t - heard[k - 1] > 0.01]

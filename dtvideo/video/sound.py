@@ -81,7 +81,7 @@ class SoundTrack:
             if stamp is None:
                 continue
             stamp -= round(self._start / packet.time_base)
-            if stamp < 0 and not (self._keeps_negative and stamp + (packet.duration or 0) > 0):
+            if stamp < 0 and not (self._keeps_negative and stamp + 2 * (packet.duration or 0) > 0):
                 continue
             packet.pts = packet.dts = stamp
             packet.stream = self._stream
