@@ -74,10 +74,28 @@ def cut_parts(reference: Image, mask: Mask, points: Points, *, ground: Image) ->
 
 
 def fill_ground(reference: Image, mask: Mask) -> Image:
-    """Return the reference with its character replaced by what its rim makes likely."""
+    """Return the reference with its character replaced by what the hole's rim makes likely.
+
+    The mean of two guesses: the smooth continuation of the rim, and each row filled between its
+    two ends, which keeps horizons and floors level.
+    """
     reach = max(3, round(max(mask.shape) / 64)) | 1
     hole = cv2.dilate((mask > 0.02).astype(np.uint8), np.ones((reach, reach), np.uint8))
-    return np.asarray(cv2.inpaint(reference, hole, 3, cv2.INPAINT_TELEA), dtype=np.uint8)
+    smooth = cv2.inpaint(reference, hole, 3, cv2.INPAINT_NS).astype(np.float64)
+    level = _bridge_rows(smooth, hole > 0)
+    return np.asarray(np.round((smooth + level) / 2), dtype=np.uint8)
+
+
+def _bridge_rows(picture: Float[np.ndarray, "h w 3"], hole: Region) -> Float[np.ndarray, "h w 3"]:
+    """Return the picture, each row linear across its holes; a row that is all hole stays."""
+    bridged = picture.copy()
+    columns = np.arange(picture.shape[1])
+    for row in np.flatnonzero(hole.any(axis=1) & ~hole.all(axis=1)):
+        gap = hole[row]
+        for channel in range(3):
+            values = picture[row, ~gap, channel]
+            bridged[row, gap, channel] = np.interp(columns[gap], columns[~gap], values)
+    return bridged
 
 
 def _without_ground(reference: Image, alpha: Mask, ground: Image) -> Float[np.ndarray, "h w 3"]:

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from dtvideo.puppet.body import back_to_front, body_scale, head_centre, points_in, torso_length
+from poses.types import Pose, missing_joints
+
+BODY = np.array(
+    [
+        (48, 20), (48, 30), (38, 32), (26, 32), (14, 32), (58, 32), (70, 32), (82, 32), (42, 56),
+        (42, 70), (42, 84), (54, 56), (54, 70), (54, 84), (45, 18), (51, 18), (41, 19), (55, 19),
+    ],
+    dtype=float,
+)  # fmt: skip
+
+
+def without(*joints: int) -> np.ndarray:
+    points = BODY.copy()
+    points[list(joints)] = np.nan
+    return points
+
+
+def test_points_are_scaled_to_the_picture_and_missing_ones_are_not_numbers() -> None:
+    body = missing_joints(18)
+    body[3] = (10, 20, 0.9)
+    points = points_in(Pose(body=body, size=(100, 200)), (50, 50))
+    np.testing.assert_array_equal(points[3], (5, 5))
+    assert np.isnan(points[4]).all()
+
+
+def test_the_torso_goes_from_the_neck_to_the_middle_of_the_hips() -> None:
+    assert torso_length(BODY) == 26
+    assert torso_length(without(*range(18))) == 1
+
+
+def test_the_scale_is_that_of_the_camera_even_if_limbs_are_foreshortened() -> None:
+    larger = BODY * 1.5
+    assert body_scale(BODY, larger) == pytest.approx(1.5)
+    larger[4] = larger[3] + (-2, 0)
+    larger[10] = larger[9] + (0, 3)
+    assert body_scale(BODY, larger) == pytest.approx(1.5)
+    assert body_scale(BODY, without(*range(18))) == 1
+
+
+def test_the_head_is_between_the_ears_or_else_in_the_middle_of_the_face() -> None:
+    np.testing.assert_array_equal(head_centre(BODY), (48, 19))
+    np.testing.assert_array_equal(head_centre(without(0, 14, 15, 17)), (41, 19))
+    assert np.isnan(head_centre(without(0, 14, 15, 16, 17))).all()
+
+
+def test_the_arm_on_the_hidden_side_goes_behind_the_torso() -> None:
+    order = back_to_front(without(17))
+    assert order.index("left_upper_arm") < order.index("torso") < order.index("right_upper_arm")
+    both = back_to_front(BODY)
+    assert both.index("torso") < both.index("left_upper_arm")
+    assert set(order) == set(both)

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+
+from dtvideo.metrics import foreground_psnr, psnr
+from dtvideo.puppet import Puppet, coarse_frame, puppet
+from dtvideo.toon.world import sample_scene, scene_drawings
+from poses.types import Pose, missing_joints
+
+GROUND = (200, 220, 240)
+ARM = (220, 60, 40)
+SIZE = 96
+
+
+def body() -> np.ndarray:
+    """A figure in a 96 x 96 picture with its arms held straight out."""
+    points = [
+        (48, 20), (48, 30), (38, 32), (26, 32), (14, 32), (58, 32), (70, 32), (82, 32), (42, 56),
+        (42, 70), (42, 84), (54, 56), (54, 70), (54, 84), (45, 18), (51, 18), (41, 19), (55, 19),
+    ]  # fmt: skip
+    return np.column_stack([np.array(points, dtype=float), np.ones(18)])
+
+
+def pose(joints: np.ndarray | None = None) -> Pose:
+    return Pose(body=body() if joints is None else joints, size=(SIZE, SIZE))
+
+
+def picture() -> tuple[np.ndarray, np.ndarray]:
+    """Blocks for head, torso, legs and, in another colour, the picture's left arm."""
+    image = np.full((SIZE, SIZE, 3), GROUND, np.uint8)
+    mask = np.zeros((SIZE, SIZE))
+    blocks = [
+        ((38, 12, 20, 17), (240, 200, 170)),
+        ((37, 29, 23, 28), (60, 90, 200)),
+        ((39, 57, 7, 30), (70, 70, 80)),
+        ((51, 57, 7, 30), (70, 70, 80)),
+        ((10, 29, 27, 7), ARM),
+        ((60, 29, 27, 7), (60, 200, 90)),
+    ]
+    for (left, top, width, height), colour in blocks:
+        image[top : top + height, left : left + width] = colour
+        mask[top : top + height, left : left + width] = 1
+    return image, mask
+
+
+def arm_raised() -> Pose:
+    """The picture's left arm turned by 90 degrees about its shoulder, to point up."""
+    joints = body()
+    joints[3, :2], joints[4, :2] = (38, 20), (38, 8)
+    return pose(joints)
+
+
+def colour_at(image: np.ndarray, x: int, y: int) -> tuple[int, ...]:
+    return tuple(int(value) for value in image[y, x, :3])
+
+
+def test_an_arm_turned_by_a_right_angle_lies_where_it_should() -> None:
+    image, mask = picture()
+    moved = coarse_frame(image, mask, pose(), arm_raised())
+    for x, y in ((38, 10), (36, 14), (40, 14)):
+        assert colour_at(moved, x, y) == pytest.approx(ARM, abs=12)
+    for x, y in ((14, 32), (24, 32)):
+        assert colour_at(moved, x, y) == pytest.approx(GROUND, abs=6)
+
+
+def test_the_alpha_covers_the_moved_arm_and_not_its_old_place() -> None:
+    image, mask = picture()
+    moved = puppet(image, mask, pose(), arm_raised())
+    assert moved[12, 38, 3] > 240
+    assert moved[32, 14, 3] == 0
+
+
+def test_a_body_twice_as_far_away_is_half_as_large() -> None:
+    image, mask = picture()
+    joints = body()
+    joints[:, :2] = 24 + joints[:, :2] / 2
+    alpha = puppet(image, mask, pose(), pose(joints))[..., 3] / 255
+    assert alpha.sum() == pytest.approx(mask.sum() / 4, rel=0.08)
+
+
+def test_the_reference_pose_gives_the_reference_back() -> None:
+    image, mask = picture()
+    assert psnr(coarse_frame(image, mask, pose(), pose()), image) > 45
+    for identity in (1_000_000, 1_000_007, 1_000_020):
+        drawing = scene_drawings(sample_scene(identity, split="held-out"), 1)[0]
+        found = coarse_frame(drawing.image, drawing.mask, drawing.pose, drawing.pose)
+        assert foreground_psnr(found, drawing.image, mask=drawing.mask) > 33
+
+
+def test_coarse_frames_beat_copying_on_drawn_characters() -> None:
+    gains = []
+    for identity in range(1_000_000, 1_000_006):
+        first, *others = scene_drawings(sample_scene(identity, split="held-out"), 4)
+        prepared = Puppet.prepare(first.image, first.mask, first.pose)
+        gains += [
+            psnr(prepared.frame(other.pose), other.image) - psnr(first.image, other.image)
+            for other in others
+        ]
+    assert np.mean(gains) > 2
+
+
+def test_pure_functions_and_the_prepared_puppet_agree() -> None:
+    image, mask = picture()
+    prepared = Puppet.prepare(image, mask, pose())
+    target = arm_raised()
+    np.testing.assert_array_equal(prepared.frame(target), coarse_frame(image, mask, pose(), target))
+    np.testing.assert_array_equal(prepared.pose(target), puppet(image, mask, pose(), target))
+
+
+def test_a_forearm_without_target_follows_its_upper_arm() -> None:
+    image, mask = picture()
+    joints = arm_raised().body.copy()
+    joints[4] = missing_joints(1)[0]
+    moved = coarse_frame(image, mask, pose(), pose(joints))
+    assert colour_at(moved, 38, 10) == pytest.approx(ARM, abs=12)
+
+
+def test_without_any_joint_the_reference_stays() -> None:
+    image, mask = picture()
+    nothing = pose(missing_joints(18))
+    assert psnr(coarse_frame(image, mask, pose(), nothing), image) > 45
+    assert psnr(coarse_frame(image, mask, nothing, pose()), image) > 45
+
+
+def test_poses_of_another_canvas_are_scaled_to_the_picture() -> None:
+    image, mask = picture()
+    joints = arm_raised().body * (4, 4, 1)
+    large = Pose(body=joints, size=(4 * SIZE, 4 * SIZE))
+    np.testing.assert_array_equal(
+        coarse_frame(image, mask, pose(), large), coarse_frame(image, mask, pose(), arm_raised())
+    )
+
+
+def test_the_ground_behind_the_character_is_filled() -> None:
+    image, mask = picture()
+    ground = Puppet.prepare(image, mask, pose()).ground
+    np.testing.assert_array_equal(ground, np.full_like(ground, GROUND))
+
+
+def test_an_empty_mask_leaves_the_ground_alone() -> None:
+    image, mask = picture()
+    np.testing.assert_array_equal(coarse_frame(image, 0 * mask, pose(), arm_raised()), image)
