@@ -31,15 +31,15 @@ Report = Callable[[str], None]
 class DenoiserTraining:
     """How the denoiser is trained; probabilities are per batch or per picture as said."""
 
-    optimiser: OptimiserSettings = OptimiserSettings(steps=5000, learning_rate=5e-4, decay=0.4)
+    optimiser: OptimiserSettings = OptimiserSettings(steps=4000, learning_rate=6e-4, decay=0.5)
     seed: int = 0
     size: int = 128
     lessons: int = 4
     """Characters in a batch; one reference pass serves all their targets."""
     sequels: int = 2
     """Targets of a character."""
-    chunk_lessons: int = 160
-    chunk_epochs: int = 3
+    chunk_lessons: int = 200
+    chunk_epochs: int = 5
     """How often a chunk of lessons is seen, each time with other noise, before fresh ones."""
     no_reference: float = 0.1
     """Batches without reference and coarse frame: the empty set of the guidance."""
