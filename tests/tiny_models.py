@@ -3,7 +3,10 @@
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from dtvideo.toon.tokenizer import build_tokenizer
 
 LATENT_CHANNELS = 4
 TEXT_WIDTH = 32
@@ -49,3 +52,47 @@ def tiny_vae(seed: int = 2) -> AutoencoderKL:
         norm_num_groups=4,
         sample_size=16,
     ).eval()
+
+
+def tiny_tokenizer() -> CLIPTokenizer:
+    """A CLIP tokenizer that knows a handful of words."""
+    return build_tokenizer(["a", "girl", "with", "red", "hair", "blue", "dress", "dancing"])
+
+
+def tiny_text_encoder(tokenizer: CLIPTokenizer, seed: int = 3) -> CLIPTextModel:
+    """A text encoder of two layers for the words of a tokenizer."""
+    torch.manual_seed(seed)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=2 * TEXT_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config).eval()
+
+
+def tiny_components(*, coarse: bool = False, prediction_type: str = "epsilon") -> dict[str, Any]:
+    """The parts of an animation pipeline; with `coarse`, of a coarse-conditioned one."""
+    channels = LATENT_CHANNELS * (2 if coarse else 1)
+    tokenizer = tiny_tokenizer()
+    return {
+        "vae": tiny_vae(),
+        "text_encoder": tiny_text_encoder(tokenizer),
+        "tokenizer": tokenizer,
+        "unet": tiny_unet(in_channels=channels),
+        "controlnet": tiny_controlnet(in_channels=channels),
+        "scheduler": DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+            prediction_type=prediction_type,
+        ),
+    }

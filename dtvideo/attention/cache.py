@@ -62,6 +62,10 @@ class ReferenceCache:
             entry = Entry(tuple(part.cpu() for part in entry.features), entry.weight, entry.tokens)
         self._pages[role, step].entries[layer] = entry
 
+    def holds(self, role: str, step: int) -> bool:
+        """Tell whether a role was written at a step."""
+        return (role, step) in self._pages
+
     def page(self, role: str, step: int) -> Page:
         """Return what was written for a role at a step.
 

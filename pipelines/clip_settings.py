@@ -1,0 +1,63 @@
+"""How a clip is rendered: the settings that a person may change."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from dtvideo.errors import UsageError
+from dtvideo.guidance import GuidanceSettings
+from dtvideo.seeds import MAX_SEED
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How a clip is rendered.
+
+    seed: 0 to 2^63-1; steps: of the scheduler, per frame.
+    reference_weight, previous_weight: how many times a token of the reference and of the
+    previous frame counts in self-subject attention; 0 switches it off.
+    start_strength: share of noise in the beginning, above 0: 1 starts from noise alone, less from
+    the coarse frame noised to that level.
+    shared_noise: share of the starting noise that all frames have in common, 0 to 1.
+    cache_memory: bytes that the reference features may take; half of what is free when None.
+    Raises: UsageError M11 for a value out of its range.
+    """
+
+    seed: int = 0
+    steps: int = 50
+    guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
+    reference_weight: float = 10.0
+    previous_weight: float = 1.0
+    start_strength: float = 1.0
+    shared_noise: float = 1.0
+    cache_memory: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("seed", self.seed, 0, MAX_SEED)
+        _check_range("steps", self.steps, 1, 1000)
+        _check_range("reference_weight", self.reference_weight, 0, 1e6)
+        _check_range("previous_weight", self.previous_weight, 0, 1e6)
+        _check_range("start_strength", self.start_strength, 1e-6, 1)
+        _check_range("shared_noise", self.shared_noise, 0, 1)
+        _check_range("cache_memory", self.cache_memory or 0, 0, 2**60)
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "ClipSettings":
+        """Return the defaults with some values changed; the names of guidance are flat too.
+
+        Raises: UsageError M11 for an unknown name.
+        """
+        guided = {each.name for each in fields(GuidanceSettings)}
+        own = {each.name for each in fields(cls)} - {"guidance"}
+        if unknown := [name for name in values if name not in guided | own]:
+            raise UsageError(
+                "M11", unknown[0], "is no setting of a clip", f"choose from {sorted(guided | own)}"
+            )
+        guidance = GuidanceSettings(**{name: values[name] for name in values if name in guided})
+        return cls(guidance=guidance, **{name: values[name] for name in values if name in own})
+
+
+def _check_range(name: str, value: float | int, low: float | int, high: float | int) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise UsageError("M11", name, f"is {value}", f"give a value from {low} to {high}")

@@ -1,0 +1,319 @@
+"""Render one frame: what it attends to, how it is denoised, what it leaves for the next."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from dtvideo.attention import CachePlan, SelfSubjectAttention, plan_cache
+from dtvideo.denoise import denoise, first_step, noised_input, prepare_scheduler
+from dtvideo.guidance import Prediction, combination, combine
+from dtvideo.latents import decode_latents, encode_picture, frame_noise
+from dtvideo.puppet import Puppet
+from dtvideo.seeds import keyed_noise
+from pipelines.clip_settings import ClipSettings
+from poses.types import Pose
+
+if TYPE_CHECKING:
+    from pipelines.animate import AnimationPipeline
+
+logger = logging.getLogger(__name__)
+
+OnStepEnd = Callable[..., dict[str, Any] | None]
+"""(pipeline, step, timestep, tensors) -> tensors to go on with, as diffusers calls it."""
+
+OnProgress = Callable[[str, int, int], None]
+"""(stage, steps done, steps to do); the stage is "reference" or "frame <index>"."""
+
+REFERENCE, PREVIOUS = "reference", "previous"
+ROWS_AT_ONCE = 8  # noise levels that one pass over a source may hold
+CELLS_AT_ONCE = 2**15  # and latent cells
+MEMORY_SHARE = 0.5  # of the free memory that reference features may take unasked
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The character: its picture, mask (1 is the character) and pose, and the words about it."""
+
+    reference: UInt8[np.ndarray, "h w 3"]
+    mask: Float[np.ndarray, "mask_h mask_w"] | None
+    pose: Pose
+    prompt: str = ""
+    negative_prompt: str = ""
+    caption: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self.reference.shape[:2]
+        return width, height
+
+
+@dataclass(frozen=True, eq=False)
+class FrameState:
+    """All that frame `index` needs of those before it: the last one's latents and pose."""
+
+    index: int = 0
+    latents: Float[Tensor, "1 c lh lw"] | None = None
+    pose: Pose | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A picture that frames attend to, as its own pass through the model sees it."""
+
+    role: str
+    weight: float
+    latents: Float[Tensor, "1 c lh lw"]
+    pose: Float[Tensor, "1 3 h w"]
+    text: Float[Tensor, "1 n d"]
+    noise: Float[Tensor, "1 c lh lw"]
+    mask: Float[Tensor, "h w"] | None = None
+
+
+class FrameRenderer:
+    """Everything that the frames of one clip share, and how one of them is made.
+
+    The reference's features are computed once, for every step; those of the previous frame
+    once per frame, a few steps at a time.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        pipeline: "AnimationPipeline",
+        subject: Subject,
+        *,
+        settings: ClipSettings,
+        attention: SelfSubjectAttention,
+        on_step_end: OnStepEnd | None,
+        progress: OnProgress,
+    ) -> None:
+        self.pipeline = pipeline
+        self.subject = subject
+        self.settings = settings
+        self.attention = attention
+        self.on_step_end = on_step_end
+        self.progress = progress
+        self.device: torch.device = pipeline._execution_device
+        self.dtype: torch.dtype = pipeline.unet.dtype
+        self.scheduler = prepare_scheduler(
+            pipeline.scheduler, steps=settings.steps, device=self.device
+        )
+        self.steps = range(
+            first_step(self.scheduler, settings.start_strength), len(self.scheduler.timesteps)
+        )
+        words = [subject.negative_prompt, subject.prompt, subject.caption]
+        self.negative, self.positive, self.caption = torch.split(pipeline.encode_prompt(words), 1)
+        self.reference_latents = self._encode(subject.reference)
+        self.puppet = self._cut_puppet()
+        self.reference = self._reference_source()
+        self.cache_plan = self._remember_reference() if self.reference.weight > 0 else None
+
+    @torch.inference_mode()
+    def render(
+        self, pose: Pose, state: FrameState
+    ) -> tuple[UInt8[np.ndarray, "h w 3"], FrameState]:
+        """Return the picture of the state's frame in a pose, and the state of the next frame."""
+        coarse = None if self.puppet is None else self._encode(self.puppet.frame(pose))
+        residual = self.pipeline.is_coarse_conditioned
+        latents = denoise(
+            self._start_noise(state.index),
+            scheduler=self.scheduler,
+            predict=partial(
+                self._predict,
+                pose=self._draw(pose),
+                coarse=coarse if residual else None,
+                sources=self._sources(state),
+            ),
+            seed=self.settings.seed,
+            frame=state.index,
+            start=torch.zeros_like(coarse) if coarse is not None and residual else coarse,
+            strength=self.settings.start_strength,
+            on_step_end=partial(self._end_step, frame=state.index),
+        )
+        if coarse is not None and residual:
+            latents = latents + coarse
+        self.attention.reset(PREVIOUS)
+        image = decode_latents(self.pipeline.vae, latents, frame=state.index)
+        return image, FrameState(state.index + 1, latents, pose)
+
+    def _predict(
+        self,
+        latents: Float[Tensor, "1 c lh lw"],
+        timestep: Tensor,
+        step: int,
+        *,
+        pose: Float[Tensor, "1 3 h w"],
+        coarse: Float[Tensor, "1 c lh lw"] | None,
+        sources: Sequence[Source],
+    ) -> Float[Tensor, "1 c lh lw"]:
+        """Return the guided prediction of a step; rows with the same sources share a forward."""
+        weights = combination(
+            self.settings.guidance,
+            seed=self.settings.seed,
+            step=step,
+            has_reference=len(sources) > 0,
+        )
+        texts = {
+            Prediction.NEGATIVE: self.negative,
+            Prediction.POSITIVE: self.positive,
+            Prediction.UNREFERENCED: self.positive,
+        }
+        roles = {source.role: source.weight for source in sources}
+        attended = [kind for kind in weights if kind is not Prediction.UNREFERENCED]
+        alone = [kind for kind in weights if kind is Prediction.UNREFERENCED]
+        predictions: dict[Prediction, Tensor] = {}
+        for source in sources if attended else ():
+            self._ensure(source, step)
+        for kinds, read in ((attended, roles), (alone, {})):
+            if kinds:
+                with self.attention.read(read, step=step, size=self._latent_size):
+                    rows = self.pipeline.predict(
+                        latents.expand(len(kinds), -1, -1, -1),
+                        timestep,
+                        text=torch.cat([texts[kind] for kind in kinds]),
+                        pose=pose,
+                        coarse=coarse,
+                    )
+                predictions.update(zip(kinds, torch.split(rows, 1), strict=True))
+        return combine(predictions, weights)
+
+    def _end_step(self, step: int, timestep: Tensor, latents: Tensor, *, frame: int) -> Tensor:
+        self.progress(f"frame {frame}", step - self.steps.start + 1, len(self.steps))
+        if self.on_step_end is None:
+            return latents
+        returned = self.on_step_end(self.pipeline, step, timestep, {"latents": latents}) or {}
+        changed: Tensor = returned.get("latents", latents)
+        return changed
+
+    def _sources(self, state: FrameState) -> tuple[Source, ...]:
+        """Return what the state's frame attends to; the first frame has no previous one."""
+        sources = [self.reference]
+        if state.latents is not None and state.pose is not None:
+            previous = Source(
+                role=PREVIOUS,
+                weight=self.settings.previous_weight,
+                latents=state.latents.to(device=self.device, dtype=self.dtype),
+                pose=self._draw(state.pose),
+                text=self.positive,
+                noise=self._source_noise(PREVIOUS),
+            )
+            sources.append(previous)
+        return tuple(source for source in sources if source.weight > 0)
+
+    def _reference_source(self) -> Source:
+        mask = self.subject.mask
+        return Source(
+            role=REFERENCE,
+            weight=self.settings.reference_weight,
+            latents=self.reference_latents,
+            pose=self._draw(self.subject.pose),
+            text=self.caption,
+            noise=self._source_noise(REFERENCE),
+            mask=None if mask is None else torch.from_numpy(mask).to(self.device, torch.float32),
+        )
+
+    def _remember_reference(self) -> CachePlan:
+        """Write the reference at every step, where the memory for it is; or leave it for later."""
+        first, *others = self._windows()
+        self._write(self.reference, first)
+        plan = self._plan_cache(self.attention.cache.byte_size // len(first))
+        logger.info("%s", plan)
+        if plan.storage in ("host", "features"):
+            self.attention.reset(REFERENCE)
+            self.attention.cache.storage = plan.storage
+            others = [first, *others]
+        for window in others if plan.storage != "recompute" else ():
+            self._write(self.reference, window)
+        return plan
+
+    def _plan_cache(self, step_bytes: int) -> CachePlan:
+        asked = self.settings.cache_memory
+        return plan_cache(
+            step_bytes,
+            steps=len(self.steps),
+            device_budget=asked if asked is not None else free_memory(self.device),
+            host_budget=asked if asked is not None else free_memory(torch.device("cpu")),
+            on_host=self.device.type == "cpu",
+        )
+
+    def _windows(self) -> list[range]:
+        """Return the steps in runs that are passed through the model together."""
+        height, width = self._latent_size
+        rows = max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // (height * width)))
+        return [self.steps[begin : begin + rows] for begin in range(0, len(self.steps), rows)]
+
+    def _ensure(self, source: Source, step: int) -> None:
+        """Write a source at the steps around this one unless it is there."""
+        if not self.attention.cache.holds(source.role, step):
+            self.attention.reset(source.role)
+            self._write(source, next(window for window in self._windows() if step in window))
+
+    def _write(self, source: Source, steps: range) -> None:
+        """Pass a source through the model at some noise levels, so that its features are kept."""
+        residual = self.pipeline.is_coarse_conditioned
+        clean = torch.zeros_like(source.latents) if residual else source.latents
+        noisy = [
+            noised_input(self.scheduler, clean, noise=source.noise, step=step) for step in steps
+        ]
+        with self.attention.write(
+            source.role, step=steps, size=self._latent_size, mask=source.mask
+        ):
+            self.pipeline.predict(
+                torch.cat(noisy),
+                self.scheduler.timesteps[steps.start : steps.stop],
+                text=source.text.expand(len(steps), -1, -1),
+                pose=source.pose,
+                coarse=source.latents if residual else None,
+            )
+        if source.role == REFERENCE:
+            self.progress(REFERENCE, steps.stop - self.steps.start, len(self.steps))
+
+    @property
+    def _latent_size(self) -> tuple[int, int]:
+        height, width = self.reference_latents.shape[-2:]
+        return height, width
+
+    def _cut_puppet(self) -> Puppet | None:
+        """Cut the reference into limbs when the model or the start asks for coarse frames."""
+        needed = self.pipeline.is_coarse_conditioned or self.settings.start_strength < 1
+        if not needed or self.subject.mask is None:
+            return None
+        return Puppet.prepare(self.subject.reference, self.subject.mask, self.subject.pose)
+
+    def _draw(self, pose: Pose) -> Float[Tensor, "1 3 h w"]:
+        return self.pipeline.prepare_pose(pose, self.subject.size)
+
+    def _encode(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 c lh lw"]:
+        latents = encode_picture(self.pipeline.vae, picture, device=self.device)
+        return latents.to(self.dtype)
+
+    def _start_noise(self, frame: int) -> Float[Tensor, "1 c lh lw"]:
+        shape = tuple(self.reference_latents.shape)
+        shared = self.settings.shared_noise
+        noise = frame_noise(shape, seed=self.settings.seed, frame=frame, shared=shared)
+        return noise.to(device=self.device, dtype=self.dtype)
+
+    def _source_noise(self, role: str) -> Float[Tensor, "1 c lh lw"]:
+        """Return the noise of a source, the same for the whole clip."""
+        shape = tuple(self.reference_latents.shape)
+        seed = self.settings.seed
+        return keyed_noise(shape, seed, role, device=self.device, dtype=self.dtype)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes of a device's free memory that reference features may take unasked."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        import psutil
+
+        free = psutil.virtual_memory().available
+    return int(free * MEMORY_SHARE)
