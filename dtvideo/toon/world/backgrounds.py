@@ -96,36 +96,42 @@ def _patterned(ground: Ground) -> None:
     base = _pale(rng)
     second = mixed(base, WHITE, 0.45) if rng.random() < 0.5 else scaled(base, 0.88)
     ground.pixels[:] = base
-    kind = rng.integers(5)
-    count = int(rng.integers(4, 10))
-    if kind == 0:
-        for k in range(-count, 2 * count, 2):
-            slope = 0.5
-            a, b = k / count, (k + 1) / count
-            ground.polygon(np.array([(a, 0), (b, 0), (b - slope, 1), (a - slope, 1)]), second)
-    elif kind == 1:
-        for row in range(count + 1):
-            for k in range(count + 1):
-                x = (k + 0.5 * (row % 2)) / count
-                ground.disc(x, row / count, 0.25 / count, colour=second)
-    elif kind == 2:
-        for row in range(count):
-            for k in range(row % 2, count, 2):
-                ground.box(
-                    k / count, row / count, (k + 1) / count, (row + 1) / count, colour=second
-                )
-    elif kind == 3:
-        for k in range(0, 24, 2):
-            a, b = k / 24 * 2 * np.pi, (k + 1) / 24 * 2 * np.pi
-            fan = [(0.5, 0.5), (0.5 + np.cos(a), 0.5 + np.sin(a)),
-                   (0.5 + np.cos(b), 0.5 + np.sin(b))]  # fmt: skip
-            ground.polygon(np.array(fan), second)
-    else:
-        for row in range(count + 1):
-            x = np.linspace(0, 1, 2 * count + 1)
-            y = row / count + 0.3 / count * (np.arange(len(x)) % 2)
-            band = np.concatenate([np.stack([x, y], 1), np.stack([x, y + 0.4 / count], 1)[::-1]])
-            ground.polygon(band, second)
+    pattern = (_diagonals, _dots, _squares, _rays, _zigzags)[int(rng.integers(5))]
+    pattern(ground, int(rng.integers(4, 10)), second)
+
+
+def _diagonals(ground: Ground, count: int, colour: Colour) -> None:
+    for k in range(-count, 2 * count, 2):
+        a, b = k / count, (k + 1) / count
+        ground.polygon(np.array([(a, 0), (b, 0), (b - 0.5, 1), (a - 0.5, 1)]), colour)
+
+
+def _dots(ground: Ground, count: int, colour: Colour) -> None:
+    for row in range(count + 1):
+        for k in range(count + 1):
+            ground.disc((k + 0.5 * (row % 2)) / count, row / count, 0.25 / count, colour=colour)
+
+
+def _squares(ground: Ground, count: int, colour: Colour) -> None:
+    for row in range(count):
+        for k in range(row % 2, count, 2):
+            left, top = k / count, row / count
+            ground.box(left, top, left + 1 / count, top + 1 / count, colour=colour)
+
+
+def _rays(ground: Ground, count: int, colour: Colour) -> None:
+    for a in np.linspace(0, 2 * np.pi, 2 * count, endpoint=False):
+        b = a + np.pi / 2 / count
+        fan = [(0, 0), (np.cos(a), np.sin(a)), (np.cos(b), np.sin(b))]
+        ground.polygon(np.array(fan) + 0.5, colour)
+
+
+def _zigzags(ground: Ground, count: int, colour: Colour) -> None:
+    x = np.linspace(0, 1, 2 * count + 1)
+    for row in range(count + 1):
+        upper = row / count + 0.3 / count * (np.arange(len(x)) % 2)
+        edges = np.stack([x, upper], axis=1), np.stack([x, upper + 0.4 / count], axis=1)
+        ground.polygon(np.concatenate([edges[0], edges[1][::-1]]), colour)
 
 
 def _sky(ground: Ground, *, low: float) -> None:
@@ -197,8 +203,8 @@ def _city(ground: Ground) -> None:
                         column, row, column + 0.022, row + 0.04, colour=mixed(wall, WHITE, 0.4)
                     )
             x += wide + float(rng.uniform(0, 0.04))
-    ground.box(0, 0.85, 1, 1, colour=(140, 142, 150))
-    ground.box(0, 0.85, 1, 0.87, colour=(190, 190, 194))
+    ground.box(0.0, 0.85, 1.0, 1.0, colour=(140, 142, 150))
+    ground.box(0.0, 0.85, 1.0, 0.87, colour=(190, 190, 194))
 
 
 def _room(ground: Ground) -> None:
@@ -207,16 +213,16 @@ def _room(ground: Ground) -> None:
     ground.pixels[:] = wall
     if rng.random() < 0.4:
         for k in range(0, 14, 2):
-            ground.box(k / 14, 0, (k + 1) / 14, 0.78, colour=mixed(wall, WHITE, 0.25))
+            ground.box(k / 14, 0.0, (k + 1) / 14, 0.78, colour=mixed(wall, WHITE, 0.25))
     x = float(rng.uniform(0.05, 0.7))
     ground.box(x - 0.015, 0.11, x + 0.265, 0.46, colour=WHITE)
     ground.box(x, 0.125, x + 0.25, 0.445, colour=(160, 210, 240))
     ground.box(x + 0.118, 0.12, x + 0.132, 0.45, colour=WHITE)
     ground.box(x, 0.28, x + 0.25, 0.292, colour=WHITE)
-    ground.box(0, 0.78, 1, 1, colour=floor)
-    ground.box(0, 0.765, 1, 0.785, colour=mixed(wall, WHITE, 0.6))
+    ground.box(0.0, 0.78, 1.0, 1.0, colour=floor)
+    ground.box(0.0, 0.765, 1.0, 0.785, colour=mixed(wall, WHITE, 0.6))
     for k in range(1, 4):
-        ground.box(0, 0.78 + k * 0.06, 1, 0.784 + k * 0.06, colour=scaled(floor, 0.88))
+        ground.box(0.0, 0.78 + k * 0.06, 1.0, 0.784 + k * 0.06, colour=scaled(floor, 0.88))
 
 
 def _space(ground: Ground) -> None:
@@ -238,8 +244,8 @@ def _stage(ground: Ground) -> None:
     curtain = _pale(rng, low=0.0, high=0.15)
     for k in range(16):
         shade = 0.72 if k % 2 else 0.86
-        ground.box(k / 16, 0, (k + 1) / 16, 0.84, colour=scaled(curtain, shade))
-    ground.box(0, 0.82, 1, 1, colour=(168, 124, 86))
+        ground.box(k / 16, 0.0, (k + 1) / 16, 0.84, colour=scaled(curtain, shade))
+    ground.box(0.0, 0.82, 1.0, 1.0, colour=(168, 124, 86))
     ground.disc(0.5, 0.92, 0.36, colour=(214, 176, 128), flat=0.2)
     if rng.random() < 0.5:
         beam = np.array([(0.45, 0), (0.55, 0), (0.82, 0.84), (0.18, 0.84)])
@@ -290,7 +296,7 @@ _PAINTERS: dict[str, Callable[[Ground], None]] = {
     "desert": _desert,
     "blurred": _bokeh,
 }
-BACKGROUNDS: dict[str, float] = {
+BACKGROUNDS: dict[str, float | int] = {
     "plain": 5, "gradient": 3, "transparent": 2, "patterned": 3, "park": 2, "forest": 1,
     "beach": 1, "city": 1, "room": 1.5, "space": 0.8, "stage": 1, "snow": 0.8, "desert": 0.7,
     "blurred": 1,

@@ -13,8 +13,9 @@ _SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
 _GRAIN = 512  # side of the tile of grain
 
 Colour = tuple[int, int, int]
-Shape = Float[np.ndarray, "n 2"]
-Fixed = Int[np.ndarray, "n 2"]
+Shape = Float[np.ndarray, "_ 2"]
+Fixed = Int[np.ndarray, "_ 2"]
+Corner = Int[np.ndarray, "2"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Canvas:
 
     def to_pixels(self, points: Float[np.ndarray, "n d"]) -> Shape:
         """Return where points lie in the picture, in pixels (pixel centres at .5)."""
-        return points[:, :2] * (self._unit, -self._unit) + self._origin
+        return np.asarray(points[:, :2] * (self._unit, -self._unit) + self._origin)
 
     def paint(
         self,
@@ -97,8 +98,16 @@ class Canvas:
         colours = cv2.resize(self._colours, self.size, interpolation=cv2.INTER_AREA)
         if self.style.pixel > 0:
             colours = _pixelate(colours, side=self.style.pixel * self.size[1])
-        self._order[colours[..., 3] == 0] = 0
-        return colours, self._order
+        return colours, self._order_within(colours[..., 3])
+
+    def _order_within(self, alpha: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+        """Return the order of parts where something is painted: a contour belongs to its part."""
+        reach = int(np.ceil(max(self.style.outline, self.style.pixel) * self.size[1])) + 1
+        brush = np.ones((2 * reach + 1, 2 * reach + 1), dtype=np.uint8)
+        spread = cv2.dilate(self._order, brush)
+        return np.where(alpha == 0, 0, np.where(self._order > 0, self._order, spread)).astype(
+            np.uint8
+        )
 
     def _fixed(self, shape: Shape) -> Fixed:
         pixels = self.to_pixels(shape) * SUPERSAMPLING - 0.5
@@ -152,7 +161,7 @@ class Canvas:
         region[:] = cv2.blendLinear(patch, np.ascontiguousarray(region), weight, 255 - weight)
 
     def _paint_marks(
-        self, patch: UInt8[np.ndarray, "h w 4"], marks: Sequence[Mark], *, offset: Fixed
+        self, patch: UInt8[np.ndarray, "h w 4"], marks: Sequence[Mark], *, offset: Corner
     ) -> None:
         for mark in marks:
             points, ink = [self._fixed(mark.shape) - offset], (*mark.colour, 255)
@@ -170,7 +179,7 @@ class Canvas:
         *,
         holes: list[Fixed],
         ink: Colour,
-        offset: Fixed,
+        offset: Corner,
     ) -> None:
         """Take holes out of a mask and draw the contour around what is left."""
         for hole in holes:
@@ -191,8 +200,9 @@ class Canvas:
         points = np.concatenate(polygons) >> _SHIFT
         height, width = self._colours.shape[:2]
         margin = 4 + round(self.style.outline * self.size[1] * SUPERSAMPLING)
-        left, top = np.maximum(points.min(axis=0) - margin, 0) // 2 * 2
-        right, bottom = np.minimum(points.max(axis=0) + margin, (width, height))
+        left, top = (max(int(low) - margin, 0) // 2 * 2 for low in points.min(axis=0))
+        right, bottom = (int(high) + margin for high in points.max(axis=0))
+        right, bottom = min(right, width), min(bottom, height)
         return (left, top, right, bottom) if left < right and top < bottom else None
 
     def _shade(
@@ -200,7 +210,7 @@ class Canvas:
         patch: UInt8[np.ndarray, "h w 4"],
         mask: UInt8[np.ndarray, "h w"],
         *,
-        anchor: Fixed,
+        anchor: Corner,
     ) -> None:
         """Darken the side of a part that is away from the light, and roughen it, in place."""
         weight = np.ones(mask.shape, dtype=np.float32)
@@ -217,7 +227,10 @@ class Canvas:
         patch[..., :3] = shaded
 
     def _shadow(self, mask: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-        """Return how much of a part lies in shade: its mask less the mask moved to the light."""
+        """Return how much of a part lies in shade, up to 255: its mask less itself, moved.
+
+        Soft shade is below zero in the middle of a broad part: a faint highlight.
+        """
         unit = self._unit * SUPERSAMPLING
         reach = min(0.25 * min(mask.shape), 0.055 * unit)
         x, y = self.style.light
@@ -226,8 +239,8 @@ class Canvas:
             size = 2 * max(1, round(reach)) + 1
             far = cv2.blur(_moved(mask, round(-x * reach), round(y * reach)), (size, size))
             lit = cv2.blur(lit, (size, size))
-            return np.float32(0.7) * far.astype(np.float32) - np.float32(1.4) * lit + 160
-        return cv2.subtract(mask, lit).astype(np.float32)
+            return np.asarray(0.7 * far.astype(np.float32) - np.float32(1.4) * lit + 160)
+        return np.asarray(cv2.subtract(mask, lit), dtype=np.float32)
 
 
 def _moved(mask: UInt8[np.ndarray, "h w"], x: int, y: int) -> UInt8[np.ndarray, "h w"]:
@@ -250,7 +263,7 @@ def _pixelate(colours: UInt8[np.ndarray, "h w 4"], *, side: float) -> UInt8[np.n
     whole = np.where(alpha > 127, coarse * 255 / np.maximum(alpha, 1), 0)
     whole[..., :3] = np.rint(whole[..., :3] / 12) * 12
     bounded = np.clip(whole, 0, 255).astype(np.uint8)
-    return cv2.resize(bounded, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(bounded, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
 @cache

@@ -241,7 +241,8 @@ def _cheeks(identity: Identity, ball: Ball) -> list[Mark]:
 
 
 def _brows(identity: Identity, ball: Ball) -> list[Mark]:
-    face, marks = identity.face, []
+    face = identity.face
+    marks: list[Mark] = []
     if face.brows == "none" or face.eyes in ("lamp", "visor", "one", "angry"):
         return marks
     colour = scaled(identity.hair.colour, 0.7) if identity.hair.style != "none" else _ink(identity)

@@ -30,7 +30,7 @@ BODY_DIRECTIONS: tuple[str, ...] = (
 LEGS_PER_TORSO = 1.7  # of the body whose torso lengths a stance's root is told in
 
 Vector = Float[np.ndarray, "3"]
-Points = Float[np.ndarray, "n 3"]
+Points = Float[np.ndarray, "_ 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,12 @@ def standing() -> Stance:
 def stance_from(
     root: tuple[float, float, float] = (0.0, 0.0, 0.0), **bones: tuple[float, float, float]
 ) -> Stance:
-    """Return the upright stance with the named bones pointing elsewhere (any length)."""
+    """Return the upright stance with the named bones pointing elsewhere (any length).
+
+    Raises: ValueError for a name that is not in BODY_DIRECTIONS.
+    """
+    if unknown := set(bones) - set(BODY_DIRECTIONS):
+        raise ValueError(f"no bones named {sorted(unknown)}; use {BODY_DIRECTIONS}")
     chosen = _UPRIGHT | bones
     directions = np.array([chosen[name] for name in BODY_DIRECTIONS], dtype=np.float64)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

@@ -92,7 +92,7 @@ def paint_front_hair(canvas: Canvas, identity: Identity, ball: Ball) -> None:
     nape = {"short": -0.25, "spiky": -0.15, "afro": -0.2, "bun": -0.25, "ponytail": -0.25,
             "twin-tail": -0.25}.get(hair.style, -0.45)  # fmt: skip
     shapes = [shell.outline(above=nape)]
-    if hair.style == "spiky":
+    if hair.style == "spiky" and identity.outfit.hat.kind in ("none", "headband", "crown", "bow"):
         shapes += _spikes(shell)
     if hair.style in ("curly", "afro"):
         shapes += _curls(shell)
@@ -119,7 +119,7 @@ def _face_hole(identity: Identity, shell: Ball) -> Shape | None:
 
 
 def _straight(x: Numbers, brow: float) -> Numbers:
-    return brow - 0.25 * np.maximum(np.abs(x) - 0.75, 0)
+    return np.asarray(brow - 0.25 * np.maximum(np.abs(x) - 0.75, 0))
 
 
 def _parted(x: Numbers, brow: float) -> Numbers:
@@ -127,7 +127,7 @@ def _parted(x: Numbers, brow: float) -> Numbers:
 
 
 def _swept(x: Numbers, brow: float) -> Numbers:
-    return brow + 0.2 + 0.26 * np.sin(x * 1.7) - 0.2 * np.abs(x) ** 3
+    return np.asarray(brow + 0.2 + 0.26 * np.sin(x * 1.7) - 0.2 * np.abs(x) ** 3)
 
 
 def _jagged(x: Numbers, brow: float) -> Numbers:
@@ -135,7 +135,7 @@ def _jagged(x: Numbers, brow: float) -> Numbers:
 
 
 def _high(x: Numbers, brow: float) -> Numbers:
-    return np.maximum(brow + 0.25, 0.62) - 0.3 * x**4
+    return np.asarray(np.maximum(brow + 0.25, 0.62) - 0.3 * x**4)
 
 
 _FRINGES: dict[str, Callable[[Numbers, float], Numbers]] = {

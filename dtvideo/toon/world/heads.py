@@ -86,7 +86,7 @@ def _paint_head(canvas: Canvas, identity: Identity, ball: Ball) -> None:
 def _at(ball: Ball, angle: float, height: float, *, out: float = 1.0) -> Vector:
     """Return a point on the surface, or beyond it by a factor."""
     point = ball.points(np.array([angle]), np.array([height]))[0][0]
-    return ball.centre + (point - ball.centre) * out
+    return np.asarray(ball.centre + (point - ball.centre) * out)
 
 
 def _paint_ears(canvas: Canvas, identity: Identity, ball: Ball) -> None:

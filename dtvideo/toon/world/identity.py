@@ -131,7 +131,7 @@ def identity_from_seed(seed: int) -> Identity:
     )
 
 
-def pick(rng: np.random.Generator, shares: Mapping[Choice, float]) -> Choice:
+def pick(rng: np.random.Generator, shares: Mapping[Choice, float | int]) -> Choice:
     """Return one of the keys, each as likely as its share says."""
     place = rng.random() * sum(shares.values())
     for choice, share in shares.items():
@@ -280,7 +280,7 @@ def _outfit(rng: np.random.Generator, kind: str) -> Outfit:
     )
 
 
-def _cloth(rng: np.random.Generator, kinds: Mapping[str, float]) -> Cloth:
+def _cloth(rng: np.random.Generator, kinds: Mapping[str, float | int]) -> Cloth:
     name, colour = _named(rng, COLOURS)
     other, second = _named(rng, COLOURS)
     if other == name or abs(brightness(second) - brightness(colour)) < 35:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from dtvideo.toon.world.figure import Axes, Points, Vector
 
-Shape = Float[np.ndarray, "n 2"]
+Shape = Float[np.ndarray, "_ 2"]
 Numbers = Float[np.ndarray, " n"]
 
 _RING = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -80,7 +80,7 @@ class Tube:
         share = (ring - lower)[:, None]
         between = rings[lower] * (1 - share) + rings[lower + 1] * share
         sine, cosine = np.sin(angles)[:, None], np.cos(angles)[:, None]
-        return between[:, :2] + between[:, 2:4] * sine + between[:, 4:] * cosine
+        return np.asarray(between[:, :2] + between[:, 2:4] * sine + between[:, 4:] * cosine)
 
     def band(self, low: float, high: float) -> Shape:
         """Return the part of the surface between two heights along the tube."""
@@ -145,13 +145,13 @@ class Ball:
         if self.taper:
             wider = 1 + self.taper * spots[:, 1]
             spots = np.stack([spots[:, 0] * wider, spots[:, 1], spots[:, 2] * wider], axis=1)
-        return spots @ self._basis + self.centre
+        return np.asarray(spots @ self._basis + self.centre)
 
     @cached_property
     def _basis(self) -> Float[np.ndarray, "3 3"]:
         """The half axes as rows."""
         axes = np.array([self.axes.left, self.axes.up, self.axes.forward])
-        return axes * np.array(self.radii)[:, None]
+        return np.asarray(axes * np.array(self.radii)[:, None])
 
     @cached_property
     def _viewer(self) -> Vector:
@@ -178,15 +178,17 @@ def _sphere(power: float, above: float) -> Points:
 def hull(points: Float[np.ndarray, "n d"]) -> Shape:
     """Return the convex hull of points in the plane."""
     flat = np.ascontiguousarray(points[:, :2], dtype=np.float32)
-    return cv2.convexHull(flat)[:, 0].astype(np.float64)
+    return np.asarray(cv2.convexHull(flat)[:, 0], dtype=np.float64)
 
 
 def disc(centre: Float[np.ndarray, " d"], radius: float) -> Shape:
     """Return a circle in the picture."""
-    return _DISC * radius + centre[:2]
+    return np.asarray(_DISC * radius + centre[:2])
 
 
-def capsule(start: Vector, end: Vector, *, radii: tuple[float, float]) -> Shape:
+def capsule(
+    start: Float[np.ndarray, " d"], end: Float[np.ndarray, " d"], *, radii: tuple[float, float]
+) -> Shape:
     """Return the outline of a limb: two circles and what lies between them."""
     return hull(np.concatenate([disc(start, radii[0]), disc(end, radii[1])]))
 
@@ -213,6 +215,6 @@ def limb_tube(points: Sequence[Vector], radii: Sequence[float], *, forward: Vect
     return Tube(centres, left * widths, front * widths)
 
 
-def unit(vector: Vector) -> Vector:
+def unit(vector: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
     """Return the direction of a vector."""
-    return vector / max(float(vector @ vector) ** 0.5, 1e-9)
+    return np.asarray(vector / max(float(vector @ vector) ** 0.5, 1e-9))
