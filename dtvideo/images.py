@@ -18,7 +18,6 @@ from dtvideo.files import atomic_path, check_input, file_head
 FORMATS = (
     "PNG",
     "JPEG",
-    "MPO",
     "WEBP",
     "GIF",
     "BMP",

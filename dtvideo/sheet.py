@@ -20,7 +20,7 @@ MARGIN = 28
 TITLE = 30
 ROWS = ("motion", "pose", "result")
 
-Picture = UInt8[np.ndarray, "h w 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True, eq=False)

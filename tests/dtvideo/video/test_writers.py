@@ -93,26 +93,26 @@ def test_webp_keeps_alpha(tmp_path: Path) -> None:
         assert 120 < image.getchannel("A").getextrema()[0] < 136
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".webp", ".mp4"])
-def test_interrupted_animation_leaves_nothing(suffix: str, tmp_path: Path) -> None:
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_writer(tmp_path / f"a{suffix}", size=SIZE, rate=Fraction(25)) as writer,
-    ):
+def write_and_stop(output: Path) -> None:
+    with open_writer(output, size=SIZE, rate=Fraction(25)) as writer:
         writer.write(numbered_frame(0))
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".mp4"])
+def test_interrupted_animation_leaves_nothing(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop(tmp_path / f"a{suffix}")
     assert os.listdir(tmp_path) == []
 
 
 def test_animation_without_frames_or_with_mixed_sizes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no frame was written"):
         write(tmp_path / "a.gif", 0)
-    with (
-        pytest.raises(MediaError, match="frame 1 has shape"),
-        open_writer(tmp_path / "a.webp", size=SIZE, rate=Fraction(25)) as writer,
-    ):
+    with open_writer(tmp_path / "a.webp", size=SIZE, rate=Fraction(25)) as writer:
         writer.write(numbered_frame(0))
-        writer.write(numbered_frame(0)[:10])
+        with pytest.raises(MediaError, match="frame 1 has shape"):
+            writer.write(numbered_frame(0)[:10])
 
 
 def test_suffix_chooses_the_writer_and_unknown_ones_are_refused(tmp_path: Path) -> None:
