@@ -19,7 +19,7 @@ from dtvideo.puppet.body import (
 )
 
 # All in torso lengths, unless a factor is meant; found by trying on drawn characters.
-TORSO_PRIORITY = 0.8  # a limb's own pixels, up to this share of its half width, beat the torso
+TORSO_PRIORITY = 0.6  # a limb's own pixels, up to this share of its half width, beat the torso
 TORSO_REACH = 0.25  # how far beyond its corners the torso competes for pixels
 TORSO_MARGIN = 0.12  # how far it goes on below its neighbours
 LIMB_SLACK = 1.1  # on the measured half width

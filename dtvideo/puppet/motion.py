@@ -98,17 +98,17 @@ def _torso_width(points: Points) -> float:
 
 
 def _place_head(reference: Points, target: Points, scale: float) -> Matrix | None:
-    """Map head centre to head centre, turned as the neck and the lines of eyes and ears turn."""
+    """Map head centre to head centre, turned as the lines of eyes and ears, or as the neck."""
     centre, new_centre = head_centre(reference), head_centre(target)
     if not (known(centre) and known(new_centre)):
         return None
     turns = []
-    if known(reference[NECK]) and known(target[NECK]):
-        turns.append(_turn(centre - reference[NECK], new_centre - target[NECK]))
     for right, left in (EYES, EARS):
         line, new_line = reference[left] - reference[right], target[left] - target[right]
         if line @ new_line > 0:  # False when a joint is missing or the line is reversed
             turns.append(_turn(line, new_line))
+    if not turns and known(reference[NECK]) and known(target[NECK]):
+        turns.append(_turn(centre - reference[NECK], new_centre - target[NECK]))
     turn = float(np.angle(np.exp(1j * np.array(turns)).sum())) if turns else 0.0
     return _anchored(_rotation(turn) * scale, centre, new_centre)
 
