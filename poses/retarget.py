@@ -75,7 +75,7 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     """
     places, target = tree_places(sequence.body), tree_places(reference.body)
     own = segment_lengths(places, percentile=LONGEST_PERCENTILE)
-    wanted = segment_lengths(target[None], percentile=100)
+    wanted = segment_lengths(target[None], percentile=100.0)
     scale, ratios, warnings = _ratios(own, wanted)
     limits = {name: MAX_STRETCH * ratios[name] * own.get(name, np.inf) for name in SEGMENTS}
     hung, shortened = _hang(places, ratios=ratios, limits=limits)
@@ -85,20 +85,20 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     fitted = hung + offset[:, None]
     parts = _parts(sequence, reference, driver=places, fitted=fitted, ratios=ratios)
     result = PoseSequence(size=reference.size, rate=sequence.rate, **parts)
-    lost = np.isnan(places[:, NECK, 0]) & confident(sequence.body).any(axis=1)
-    outside = _outside(result, shown=confident(reference.body))
-    if lost.any():
-        warnings.append(f"no neck in frames {in_words(np.flatnonzero(lost))}: left empty")
-    if outside.any():
-        warnings.append(f"leaves the picture in frames {in_words(np.flatnonzero(outside))}")
+    lost = _frames(np.isnan(places[:, NECK, 0]) & confident(sequence.body).any(axis=1))
+    outside = _frames(_outside(result, shown=confident(reference.body)))
+    if lost:
+        warnings.append(f"no neck in frames {in_words(lost)}: left empty")
+    if outside:
+        warnings.append(f"leaves the picture in frames {in_words(outside)}")
     return result, RetargetReport(
         scale=scale,
         ratios=ratios,
         anchor=anchor,
         ground=ground,
         shortened=shortened,
-        lost_frames=tuple(np.flatnonzero(lost).tolist()),
-        outside_frames=tuple(np.flatnonzero(outside).tolist()),
+        lost_frames=lost,
+        outside_frames=outside,
         warnings=tuple(warnings),
     )
 
@@ -288,6 +288,10 @@ def _joined(places: Float[np.ndarray, "t j 2"], tracks: JointTracks) -> JointTra
     return np.concatenate(
         [np.where(known, places, np.nan), np.where(known, tracks[..., 2:], 0)], axis=-1
     )
+
+
+def _frames(flags: Bool[np.ndarray, " t"]) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(flags).tolist())
 
 
 def _outside(sequence: PoseSequence, *, shown: Bool[np.ndarray, "18"]) -> Bool[np.ndarray, " t"]:

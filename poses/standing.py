@@ -1,5 +1,7 @@
 """A standing skeleton for a figure in which no pose could be found."""
 
+from typing import SupportsFloat
+
 import numpy as np
 
 from poses.errors import PoseError
@@ -15,7 +17,10 @@ _ARM = 0.32
 _USUAL_WIDTH = 0.30
 
 
-def fit_skeleton(box: tuple[float, float, float, float], size: tuple[int, int]) -> Pose:
+Box = tuple[SupportsFloat, SupportsFloat, SupportsFloat, SupportsFloat]
+
+
+def fit_skeleton(box: Box, size: tuple[int, int]) -> Pose:
     """Return an upright skeleton, seen from the front, that fills a box.
 
     box: left, top, right, bottom of the figure in pixels, for example of its mask; size: the
@@ -23,7 +28,7 @@ def fit_skeleton(box: tuple[float, float, float, float], size: tuple[int, int]) 
     stretched out in a wide one. All joints have confidence 0.5: they are a guess.
     Raises: PoseError R11 when the box is empty.
     """
-    left, top, right, bottom = box
+    left, top, right, bottom = (float(side) for side in box)
     width, height = right - left, bottom - top
     if width <= 0 or height <= 0:
         raise PoseError("R11", "box", f"{box} is empty", "give left, top, right, bottom")

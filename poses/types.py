@@ -18,8 +18,8 @@ HAND_JOINTS = 21
 FACE_JOINTS = 70
 CONFIDENT = 0.3
 
-Joints = Float[np.ndarray, "j 3"]
-JointTracks = Float[np.ndarray, "t j 3"]
+Joints = Float[np.ndarray, "_ 3"]
+JointTracks = Float[np.ndarray, "t _ 3"]
 
 
 def missing_joints(*shape: int) -> Float[np.ndarray, "*shape 3"]:
@@ -31,8 +31,7 @@ def missing_joints(*shape: int) -> Float[np.ndarray, "*shape 3"]:
 
 def confident(joints: Float[np.ndarray, "*shape 3"]) -> Bool[np.ndarray, "*shape"]:
     """Tell which joints are known well enough to be used: finite, confidence 0.3 or more."""
-    known: np.ndarray = np.isfinite(joints).all(axis=-1) & (joints[..., 2] >= CONFIDENT)
-    return known
+    return np.asarray(np.isfinite(joints).all(axis=-1) & (joints[..., 2] >= CONFIDENT))
 
 
 def body_height(body: JointTracks) -> float:

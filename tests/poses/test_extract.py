@@ -1,0 +1,116 @@
+"""Extraction streams, masks the impossible and tells what ran and what it found."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from poses.errors import DetectorError, PoseError
+from poses.extract import (
+    create_detector,
+    detector_names,
+    extract_poses,
+    register_detector,
+)
+from poses.synthetic import stand
+from poses.types import Pose
+
+
+@dataclass
+class Scripted:
+    """A detector that returns what it was given, frame by frame."""
+
+    script: list[list[Pose]]
+    name: str = "scripted"
+    licence: str = "none"
+    device: str = "paper"
+    seen: list[tuple[int, ...]] = field(default_factory=list)
+
+    def detect(self, image):
+        self.seen.append(image.shape)
+        return self.script[len(self.seen) - 1]
+
+
+def frames(count, size=(64, 48)):
+    return (np.zeros((size[1], size[0], 3), dtype=np.uint8) for _ in range(count))
+
+
+def person():
+    return stand(size=(64, 48))
+
+
+def test_everyone_found_is_kept_by_frame_with_what_ran():
+    detector = Scripted([[person()], [], [person(), person()]])
+    found = extract_poses(frames(3), detector, rate=Fraction(30000, 1001))
+    assert found.counts == (1, 0, 2)
+    assert found.empty_frames == (1,)
+    assert (found.size, found.rate, len(found)) == ((64, 48), Fraction(30000, 1001), 3)
+    assert found.describe() == (
+        "scripted on paper (none): people in 2 of 3 frames, up to 2 at once, nobody in frames 1"
+    )
+
+
+def test_frames_are_taken_one_at_a_time():
+    detector = Scripted([[person()]] * 3)
+
+    def watched():
+        for frame in range(3):
+            assert len(detector.seen) == frame
+            yield np.zeros((48, 64, 3), dtype=np.uint8)
+
+    extract_poses(watched(), detector)
+
+
+def test_joints_that_cannot_be_become_missing():
+    pose = person()
+    pose.body[4] = (np.nan, 3, 0.9)
+    pose.body[5] = (0, 0, 0.9)
+    pose.body[6] = (-3, 10, 0.9)
+    pose.body[7] = (10, 48.5, 0.9)
+    pose.body[8] = (np.inf, 2, 0.9)
+    (found,) = extract_poses(frames(1), Scripted([[pose]])).people[0]
+    bad = [4, 5, 6, 7, 8]
+    assert np.isnan(found.body[bad, :2]).all()
+    assert (found.body[bad, 2] == 0).all()
+    assert np.isfinite(np.delete(found.body, bad, axis=0)).all()
+
+
+def test_a_person_with_no_joint_left_is_nobody():
+    pose = person()
+    pose.body[:, 0] += 1000
+    found = extract_poses(frames(2), Scripted([[pose], [person()]]))
+    assert found.counts == (0, 1)
+
+
+def test_nobody_in_the_whole_clip_is_refused_with_counts_and_frames():
+    with pytest.raises(
+        PoseError, match=r"dance\.mp4: no person found in any of 4 frames \(0-3\)"
+    ) as e:
+        extract_poses(frames(4), Scripted([[]] * 4), subject="dance.mp4")
+    assert (e.value.code, e.value.exit_code) == ("P1", 3)
+
+
+def test_no_frames_at_all_are_refused():
+    with pytest.raises(PoseError, match="0 frames") as caught:
+        extract_poses(frames(0), Scripted([]))
+    assert caught.value.code == "V5"
+
+
+def test_a_change_of_size_is_refused_with_both_sizes():
+    mixed = [*frames(1), *frames(1, size=(32, 48))]
+    with pytest.raises(PoseError, match=r"frame 1 is \(32, 48\), those before it \(64, 48\)"):
+        extract_poses(mixed, Scripted([[person()]] * 2))
+
+
+def test_an_unknown_detector_is_refused_with_the_names_there_are():
+    with pytest.raises(DetectorError, match=r"'nosuch'.*dwpose, file, mediapipe, openpose") as e:
+        create_detector("nosuch")
+    assert (e.value.code, e.value.exit_code) == ("M1", 4)
+
+
+def test_a_detector_of_ones_own_is_created_by_name_with_its_options(monkeypatch):
+    monkeypatch.setattr("poses.extract._FACTORIES", {})
+    register_detector("own", lambda *, script: Scripted(script))
+    assert detector_names() == ("own",)
+    assert create_detector("own", script=[[person()]]).name == "scripted"

@@ -1,0 +1,42 @@
+"""The tree of segments and how long they look."""
+
+import numpy as np
+import pytest
+
+from poses.limbs import NECK, PELVIS, SEGMENTS, TREE, segment_lengths, tree_places
+from poses.synthetic import ADULT, stand, walk
+
+
+def test_every_joint_hangs_from_one_that_came_before():
+    seen = {NECK}
+    for joint, parent, _ in TREE:
+        assert parent in seen
+        seen.add(joint)
+    assert seen == set(range(19))
+
+
+def test_the_pelvis_is_between_the_hips_or_at_the_only_one():
+    body = stand().body
+    places = tree_places(body)
+    np.testing.assert_allclose(places[PELVIS], (body[8, :2] + body[11, :2]) / 2)
+    body[8, 2] = 0.1
+    np.testing.assert_allclose(tree_places(body)[PELVIS], body[11, :2])
+
+
+def test_a_missing_neck_is_between_the_shoulders():
+    body = stand().body
+    body[NECK] = (np.nan, np.nan, 0)
+    np.testing.assert_allclose(tree_places(body)[NECK], (body[2, :2] + body[5, :2]) / 2)
+
+
+def test_lengths_over_a_clip_are_those_of_the_body_in_spite_of_foreshortening():
+    lengths = segment_lengths(tree_places(walk(100, turn=1.0).body), percentile=95.0)
+    assert set(lengths) == set(SEGMENTS)
+    assert lengths["thigh"] == pytest.approx(ADULT.thigh * 0.8 * 512, rel=0.01)
+    assert lengths["shoulder"] == pytest.approx(ADULT.shoulder * 0.8 * 512, rel=0.01)
+
+
+def test_a_segment_that_is_never_seen_has_no_length():
+    body = walk(10).body
+    body[:, [10, 13], 2] = 0
+    assert "shin" not in segment_lengths(tree_places(body), percentile=95.0)

@@ -1,0 +1,32 @@
+"""The whole repair: sides, outliers and gaps of one clip, against the truth."""
+
+import numpy as np
+
+from poses.repair import repair
+from poses.skeleton import BODY18
+from poses.synthetic import walk
+from poses.types import confident
+
+
+def test_a_damaged_walk_is_mended_and_every_repair_is_listed():
+    truth = walk(80)
+    body = truth.body.copy()
+    body[20:26] = body[20:26][:, list(BODY18.mirrored)]
+    body[40, 4, :2] += 200
+    body[60:64] = (np.nan, np.nan, 0)
+    mended, report = repair(truth.with_body(body))
+    distance = np.linalg.norm(mended.body[:, 1:14, :2] - truth.body[:, 1:14, :2], axis=-1)
+    assert confident(mended.body).all()
+    assert distance.mean() < 0.5
+    assert distance.max() < 25
+    assert {one.kind for one in report.repairs} == {"exchanged", "dropped", "interpolated"}
+    assert report.frames == (*range(20, 26), 40, *range(60, 64))
+    assert report.describe() == "mended frames 20-25, 40, 60-63"
+
+
+def test_a_sound_clip_is_returned_as_it_is():
+    truth = walk(80)
+    mended, report = repair(truth)
+    np.testing.assert_array_equal(mended.body, truth.body)
+    assert report.repairs == ()
+    assert report.describe() == "mended frames none"
