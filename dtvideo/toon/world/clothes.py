@@ -162,10 +162,10 @@ def _bare_marks(identity: Identity, figure: Figure, tube: Tube) -> list[Mark]:
     """Return a pale belly, or the panel of a robot."""
     torso = figure.build.torso
     if identity.kind == "robot":
-        plate = _patch(tube, [(-0.7, 0.4), (0.7, 0.4), (0.7, 0.78), (-0.7, 0.78)])
+        plate = _patch(tube, [(-0.7, 0.5), (0.7, 0.5), (0.7, 0.84), (-0.7, 0.84)])
         dark = scaled(identity.skin, 0.55)
         lamps = [
-            _disc(tube, angle, 0.6, radius=torso * 0.06, colour=colour)
+            _disc(tube, angle, 0.68, radius=torso * 0.06, colour=colour)
             for angle, colour in (
                 (-0.4, (240, 90, 80)),
                 (0.0, (250, 210, 90)),
@@ -174,7 +174,7 @@ def _bare_marks(identity: Identity, figure: Figure, tube: Tube) -> list[Mark]:
         ]
         return [Mark(plate, dark), *lamps]
     if identity.kind in ANIMALS or identity.kind == "monster":
-        turned = 0.75 * np.cos(_TURN), 0.42 + 0.36 * np.sin(_TURN)
+        turned = 0.75 * np.cos(_TURN), 0.42 + 0.34 * np.sin(_TURN)
         return [Mark(tube.place(*turned), identity.light)]
     return []
 
@@ -253,7 +253,7 @@ def _details(identity: Identity, tube: Tube, *, torso: float) -> list[Mark]:
     if kind == "buttons":
         return [
             _disc(tube, 0.0, along, radius=torso * 0.035, colour=top.second)
-            for along in (0.15, 0.35, 0.55, 0.75)
+            for along in (0.16, 0.38, 0.6, 0.82)
         ]
     if kind == "zip":
         return _front_line(tube, colour=top.second, width=torso * 0.04, high=0.88)
@@ -269,15 +269,15 @@ def _emblem(identity: Identity, tube: Tube, *, torso: float) -> list[Mark]:
         return []
     colour = outfit.emblem_colour
     if outfit.emblem == "letter":
-        return letter_marks(tube, letter_of(identity), colour, along=0.52, height=torso * 0.34)
-    return [emblem_mark(tube, outfit.emblem, colour, along=0.54, radius=torso * 0.17)]
+        return letter_marks(tube, letter_of(identity), colour, along=0.63, height=torso * 0.32)
+    return [emblem_mark(tube, outfit.emblem, colour, along=0.64, radius=torso * 0.17)]
 
 
 def _paint_belt(canvas: Canvas, identity: Identity, figure: Figure, tube: Tube) -> None:
     outfit = identity.outfit
     colour = scaled(outfit.shoes.colour, 0.75) if outfit.belt else outfit.top.second
-    band = hull(np.concatenate([tube.band(0.18, 0.21), tube.band(0.25, 0.28)]))
-    buckle = _disc(tube, 0.0, 0.23, radius=figure.build.torso * 0.055, colour=(244, 206, 90))
+    band = hull(np.concatenate([tube.band(0.13, 0.17), tube.band(0.23, 0.27)]))
+    buckle = _disc(tube, 0.0, 0.2, radius=figure.build.torso * 0.055, colour=(244, 206, 90))
     marks = [buckle] if outfit.belt and np.cos(tube.facing) > 0 else []
     canvas.paint([band], colour, marks=marks)
 

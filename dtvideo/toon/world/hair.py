@@ -217,14 +217,6 @@ def _disc_tube(ball: Ball, *, levels: list[float], sizes: list[float], back: flo
     )
 
 
-def hat_shapes_behind(canvas: Canvas, identity: Identity, ball: Ball) -> None:
-    """Paint the far half of a brim, which the head hides."""
-    hat = identity.outfit.hat
-    if hat.kind in ("top hat", "wizard hat", "straw hat"):
-        brim = _disc_tube(ball, levels=[0.6, 0.66], sizes=[1.6, 1.55])
-        canvas.paint(brim.shapes(), scaled(hat.colour, 0.85))
-
-
 def paint_hat(canvas: Canvas, identity: Identity, ball: Ball) -> None:
     """Paint the hat over the hair."""
     kind = identity.outfit.hat.kind

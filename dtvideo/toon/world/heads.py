@@ -7,7 +7,7 @@ import numpy as np
 from dtvideo.toon.world.canvas import Canvas, Colour, mixed, scaled
 from dtvideo.toon.world.faces import face_marks, mouth_marks, nose_height
 from dtvideo.toon.world.figure import Figure, Vector
-from dtvideo.toon.world.hair import hair_parts, hat_shapes_behind, paint_front_hair, paint_hat
+from dtvideo.toon.world.hair import hair_parts, paint_front_hair, paint_hat
 from dtvideo.toon.world.identity import PEOPLE, Identity
 from dtvideo.toon.world.palette import INK
 from dtvideo.toon.world.solids import Ball, Shape, capsule, disc, hull
@@ -70,7 +70,6 @@ def _paint_head(canvas: Canvas, identity: Identity, ball: Ball) -> None:
     away = ball.axes.forward[2] < -0.1
     if muzzle is not None and away:
         _paint_muzzle(canvas, identity, muzzle)
-    hat_shapes_behind(canvas, identity, ball)
     _paint_ears(canvas, identity, ball)
     canvas.paint([ball.outline()], identity.skin, marks=face_marks(identity, ball, muzzle=muzzle))
     if muzzle is not None and not away:

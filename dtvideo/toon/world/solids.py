@@ -18,10 +18,12 @@ from dtvideo.toon.world.figure import Axes, Points, Vector
 Shape = Float[np.ndarray, "_ 2"]
 Numbers = Float[np.ndarray, " n"]
 
-_RING = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+_TURN = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+_RING = _TURN[::3]
 _COS, _SIN = np.cos(_RING), np.sin(_RING)
 _SQUARE = (_COS**8 + _SIN**8) ** (-1 / 8)
 _DISC = np.stack([_COS, _SIN], axis=1)
+_LIMB = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 _FLAT = np.array([0, 1, 3, 4, 6, 7])  # x and y of a ring's centre and half axes
 _HALF = np.linspace(-np.pi / 2, np.pi / 2, 11)
 
@@ -41,7 +43,16 @@ class Tube:
     @cached_property
     def length(self) -> float:
         """Length along the centres."""
-        return float(np.linalg.norm(np.diff(self.centres, axis=0), axis=1).sum())
+        return float(self._steps.sum())
+
+    @cached_property
+    def _steps(self) -> Numbers:
+        return np.asarray(np.sqrt((np.diff(self.centres, axis=0) ** 2).sum(axis=1)))
+
+    @cached_property
+    def _reached(self) -> Numbers:
+        """Which part of the length has been gone at each ring."""
+        return np.append(0.0, np.cumsum(self._steps)) / max(self.length, 1e-9)
 
     @cached_property
     def girth(self) -> float:
@@ -75,9 +86,10 @@ class Tube:
         turned = (angles - middle + np.pi) % (2 * np.pi) - np.pi
         angles = np.clip(turned, -np.pi / 2, np.pi / 2) + middle
         rings = np.concatenate([self.centres, self.lefts, self.forwards], axis=1)[:, _FLAT]
-        ring = np.clip(along, 0.0, 1.0) * (len(rings) - 1)
-        lower = np.minimum(ring.astype(np.intp), len(rings) - 2)
-        share = (ring - lower)[:, None]
+        along = np.clip(along, 0.0, 1.0)
+        lower = np.searchsorted(self._reached[1:-1], along, side="right")
+        start, end = self._reached[lower], self._reached[lower + 1]
+        share = ((along - start) / np.maximum(end - start, 1e-9))[:, None]
         between = rings[lower] * (1 - share) + rings[lower + 1] * share
         sine, cosine = np.sin(angles)[:, None], np.cos(angles)[:, None]
         return np.asarray(between[:, :2] + between[:, 2:4] * sine + between[:, 4:] * cosine)
@@ -109,8 +121,10 @@ class Ball:
 
     def outline(self, *, above: float = -1.0) -> Shape:
         """Return the convex outline of the part above a height in [-1, 1]."""
-        sphere = _sphere(self.power, above)
-        return hull(self._points(sphere))
+        across = unit(np.cross(self._viewer, np.array([0.31, 0.2, 0.93])))
+        limb = _LIMB @ np.stack([across, np.cross(self._viewer, across)])  # seen edge-on
+        limb = limb[limb[:, 1] >= above]
+        return hull(self._points(np.concatenate([limb, _sphere(self.power, above)])))
 
     def points(self, angles: Numbers, heights: Numbers) -> tuple[Points, Numbers]:
         """Return points of the surface and how much each looks at the viewer, from -1 to 1.
@@ -162,7 +176,7 @@ class Ball:
 @cache
 def _sphere(power: float, above: float) -> Points:
     """Return directions that cover the unit sphere above a height."""
-    levels = np.linspace(np.arcsin(max(above, -1.0)), np.pi / 2, 13 if power == 2.0 else 17)
+    levels = np.linspace(np.arcsin(max(above, -1.0)), np.pi / 2, 7 if power == 2.0 else 17)
     ring = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     return np.concatenate(
         [
