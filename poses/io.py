@@ -63,7 +63,7 @@ def read_pose(path: PathLike, *, size: tuple[int, int] | None = None) -> Pose:
     people = read_detections(path, size=size).people[0]
     if not people:
         raise PoseError("P1", path, "has no person in its first frame", "give another file")
-    return max(people, key=_area)
+    return max(people, key=_diagonal)
 
 
 def write_openpose(sequence: PoseSequence, folder: PathLike, *, name: str = "pose") -> None:
@@ -107,16 +107,15 @@ def _detections(
 ) -> Detections:
     if clip.is_clip(data):
         sequence = clip.parse_clip(data, path)
-        found: Sequence[Sequence[Pose]] = [
-            [pose] if pose.body[:, 2].any() else [] for pose in sequence
-        ]
+        found: Sequence[Sequence[Pose]] = [[pose] for pose in sequence]
         canvas, own_rate = sequence.size, sequence.rate
     else:
         found, canvas = _people(path, data, size=size)
         own_rate = Fraction(25)
-    _check_someone(path, [bool(people) for people in found])
+    people = [tuple(pose for pose in frame if pose.body[:, 2].any()) for frame in found]
+    _check_someone(path, [bool(frame) for frame in people])
     return Detections(
-        people=tuple(tuple(people) for people in found),
+        people=tuple(people),
         size=canvas,
         rate=own_rate if rate is None else rate,
         detector="file",
@@ -145,6 +144,6 @@ def _check_someone(path: Path, found: Sequence[bool | np.bool_]) -> None:
         )
 
 
-def _area(pose: Pose) -> float:
-    known = pose.body[pose.body[:, 2] > 0, :2]
-    return float(np.prod(np.ptp(known, axis=0))) if len(known) else 0.0
+def _diagonal(pose: Pose) -> float:
+    """Return the diagonal of the box of a pose that has some joint."""
+    return float(np.hypot(*np.ptp(pose.body[pose.body[:, 2] > 0, :2], axis=0)))

@@ -21,7 +21,7 @@ def test_mirroring_twice_returns_every_joint(skeleton):
     assert [order[order[joint]] for joint in range(len(skeleton))] == list(range(len(skeleton)))
 
 
-@pytest.mark.parametrize("skeleton", (BODY18, COCO17), ids=lambda skeleton: skeleton.name)
+@pytest.mark.parametrize("skeleton", [BODY18, COCO17], ids=lambda skeleton: skeleton.name)
 def test_mirroring_exchanges_right_and_left_by_name(skeleton):
     for joint, name in enumerate(skeleton.joints):
         other = skeleton.joints[skeleton.mirrored[joint]]
