@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 from dtvideo.errors import MediaError, UsageError
 from dtvideo.images import save_png
 from dtvideo.toon.trials import Trial
-from pipelines.evaluate import BASELINES, ToonEvaluation, evaluate_folders, evaluate_toon
+from pipelines.animate import AnimationPipeline
+from pipelines.evaluate import (
+    BASELINES,
+    ToonEvaluation,
+    evaluate_folders,
+    evaluate_toon,
+    pipeline_method,
+)
+from tests.tiny_models import tiny_components
 
 SMALL = ToonEvaluation(clips=2, frames=2, size=64)
 
@@ -54,6 +63,14 @@ def test_pictures_lie_where_scripts_of_others_look_for_them(tmp_path: Path) -> N
     assert again.interval("psnr", method="prediction", view="all").mean == pytest.approx(
         report.interval("psnr", method="coarse", view="all").mean
     )
+
+
+def test_a_pipeline_renders_every_pose_of_every_trial() -> None:
+    pipeline = AnimationPipeline(**tiny_components(coarse=True))
+    settings = replace(pipeline.default_settings, steps=2)
+    methods = {"model": pipeline_method(pipeline, settings=settings)}
+    report = evaluate_toon(methods, replace(SMALL, clips=1))
+    assert report.interval("psnr", method="model", view="all").count == 1
 
 
 def test_progress_tells_how_many_clips_are_done() -> None:
