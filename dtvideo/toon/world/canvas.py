@@ -79,19 +79,22 @@ class Canvas:
     ) -> None:
         """Paint one part: the union of convex shapes less the holes, with marks on it."""
         polygons = [self._fixed(shape) for shape in shapes]
+        outlined = outlined and self.style.outline > 0
         shaded = shaded and (self.style.shading != "flat" or self.style.grain > 0)
-        plain = not (marks or holes or shaded)
         self._count = min(self._count + 1, 255)
-        if not holes:
-            self._paint_order(polygons)
-        if outlined and self.style.outline > 0 and not holes:
-            self._stroke(self._colours, polygons, self._ink(colour))
-        if plain:
-            for polygon in polygons:
-                cv2.fillConvexPoly(self._colours, polygon, (*colour, 255), cv2.LINE_AA, _SHIFT)
+        if marks or holes or shaded:
+            cut = [self._fixed(hole) for hole in holes]
+            self._paint_patch(
+                polygons, colour, marks=marks, holes=cut, outlined=outlined, shaded=shaded
+            )
             return
-        cut = [self._fixed(hole) for hole in holes]
-        self._paint_patch(polygons, colour, marks=marks, holes=cut, shaded=shaded)
+        if outlined:
+            ink, thickness = (*self._ink(colour), 255), 2 * self._contour_width()
+            cv2.polylines(self._colours, polygons, True, ink, thickness, cv2.LINE_AA, _SHIFT)
+        for polygon in polygons:
+            cv2.fillConvexPoly(self._colours, polygon, (*colour, 255), cv2.LINE_AA, _SHIFT)
+            small = polygon // SUPERSAMPLING
+            cv2.fillConvexPoly(self._order, small, self._count, cv2.LINE_8, _SHIFT)
 
     def finish(self) -> tuple[UInt8[np.ndarray, "h w 4"], UInt8[np.ndarray, "h w"]]:
         """Return the picture (premultiplied RGBA) and the order of parts (0: nothing)."""
@@ -116,17 +119,8 @@ class Canvas:
     def _ink(self, colour: Colour) -> Colour:
         return self.style.outline_colour or scaled(colour, 0.45)
 
-    def _paint_order(self, polygons: list[Fixed]) -> None:
-        for polygon in polygons:
-            small = polygon // SUPERSAMPLING
-            cv2.fillConvexPoly(self._order, small, self._count, cv2.LINE_8, _SHIFT)
-
-    def _stroke(
-        self, target: UInt8[np.ndarray, "h w c"], polygons: list[Fixed], ink: Colour
-    ) -> None:
-        thickness = max(1, round(2 * self.style.outline * self.size[1] * SUPERSAMPLING))
-        colour = (*ink, 255)[: target.shape[2]]
-        cv2.polylines(target, polygons, True, colour, thickness, cv2.LINE_AA, _SHIFT)
+    def _contour_width(self) -> int:
+        return max(1, round(self.style.outline * self.size[1] * SUPERSAMPLING))
 
     def _paint_patch(
         self,
@@ -135,6 +129,7 @@ class Canvas:
         *,
         marks: Sequence[Mark],
         holes: list[Fixed],
+        outlined: bool,
         shaded: bool,
     ) -> None:
         """Paint a part whose inside is not one colour: on a patch of its own, then blended."""
@@ -151,14 +146,27 @@ class Canvas:
         self._paint_marks(patch, marks, offset=offset)
         if shaded:
             self._shade(patch, mask, anchor=polygons[0][0] - offset)
-        if holes:
-            self._cut(patch, mask, polygons, holes=holes, ink=self._ink(colour), offset=offset)
-            small = self._order[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
-            covered = cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            small[covered > 127] = self._count
+        for hole in holes:
+            cv2.fillPoly(mask, [hole - offset], 0, cv2.LINE_AA, _SHIFT)
+        order = self._order[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
+        order[mask[::2, ::2] > 127] = self._count
+        if outlined:
+            mask = self._draw_contour(patch, mask, self._ink(colour))
         weight = mask.astype(np.float32)
         region = self._colours[top:bottom, left:right]
         region[:] = cv2.blendLinear(patch, np.ascontiguousarray(region), weight, 255 - weight)
+
+    def _draw_contour(
+        self, patch: UInt8[np.ndarray, "h w 4"], mask: UInt8[np.ndarray, "h w"], ink: Colour
+    ) -> UInt8[np.ndarray, "h w"]:
+        """Fill a patch with ink outside of its mask and return the mask grown by the contour."""
+        size = 2 * self._contour_width() + 1
+        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+        contour = np.empty_like(patch)
+        contour[:] = (*ink, 255)
+        weight = mask.astype(np.float32)
+        patch[:] = cv2.blendLinear(patch, contour, weight, 255 - weight)
+        return np.asarray(cv2.dilate(mask, brush))
 
     def _paint_marks(
         self, patch: UInt8[np.ndarray, "h w 4"], marks: Sequence[Mark], *, offset: Corner
@@ -170,30 +178,6 @@ class Canvas:
                 continue
             thickness = max(1, round(mark.width * self._unit * SUPERSAMPLING))
             cv2.polylines(patch, points, False, ink, thickness, cv2.LINE_AA, _SHIFT)
-
-    def _cut(
-        self,
-        patch: UInt8[np.ndarray, "h w 4"],
-        mask: UInt8[np.ndarray, "h w"],
-        polygons: list[Fixed],
-        *,
-        holes: list[Fixed],
-        ink: Colour,
-        offset: Corner,
-    ) -> None:
-        """Take holes out of a mask and draw the contour around what is left."""
-        for hole in holes:
-            cv2.fillPoly(mask, [hole - offset], 0, cv2.LINE_AA, _SHIFT)
-        if self.style.outline == 0:
-            return
-        size = max(1, round(self.style.outline * self.size[1] * SUPERSAMPLING))
-        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
-        inside = mask.copy()
-        cv2.dilate(mask, brush, dst=mask)
-        weight = inside.astype(np.float32)
-        contour = np.empty_like(patch)
-        contour[:] = (*ink, 255)
-        patch[:] = cv2.blendLinear(patch, contour, weight, 255 - weight)
 
     def _box(self, polygons: list[Fixed]) -> tuple[int, int, int, int] | None:
         """Return the even box around polygons that lies on the canvas, if any."""
