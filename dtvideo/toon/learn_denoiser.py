@@ -116,10 +116,16 @@ def train_denoiser(
 
 
 def build_denoiser(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
-    """Return the untrained parts that are trained together, by their component names."""
+    """Return the untrained parts that are trained together, by their component names.
+
+    The U-Net begins by predicting no residual: its first picture is the coarse frame.
+    """
+    unet = build_unet()
+    nn.init.zeros_(unet.conv_out.weight)
+    nn.init.zeros_(unet.conv_out.bias)
     return nn.ModuleDict(
         {
-            "unet": build_unet(),
+            "unet": unet,
             "controlnet": build_controlnet(),
             "text_encoder": build_text_encoder(tokenizer),
         }
