@@ -32,7 +32,7 @@ OnProgress = Callable[[str, int, int], None]
 """(stage, steps done, steps to do); the stage is "reference" or "frame <index>"."""
 
 REFERENCE, PREVIOUS = "reference", "previous"
-ROWS_AT_ONCE = 8  # noise levels that one pass over a source may hold
+ROWS_AT_ONCE = 4  # noise levels that one pass over a source may hold
 CELLS_AT_ONCE = 2**15  # and latent cells
 MEMORY_SHARE = 0.5  # of the free memory that reference features may take unasked
 
