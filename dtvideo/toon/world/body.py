@@ -6,7 +6,7 @@ import numpy as np
 
 from dtvideo.toon.world.canvas import Canvas, Colour, Mark, mixed, scaled
 from dtvideo.toon.world.clothes import back_parts, torso_part
-from dtvideo.toon.world.figure import Figure, Vector
+from dtvideo.toon.world.figure import Figure, Vector, cross
 from dtvideo.toon.world.identity import Cloth, Identity
 from dtvideo.toon.world.palette import WHITE
 from dtvideo.toon.world.patterns import pattern_marks
@@ -174,7 +174,7 @@ def _paint_hand(
     if identity.hand == "mitten":
         shapes = [capsule(palm, palm + along * size * 0.6, radii=(size, size * 0.82)), *shapes[1:]]
     if identity.hand in ("fingers", "claw"):
-        spread = unit(np.cross(along, thumb_way) + thumb_way * 0.9)
+        spread = unit(cross(along, thumb_way) + thumb_way * 0.9)
         for step in (-0.6, 0.0, 0.6):
             tip = palm + along * size * 1.5 + spread * size * step * 1.1
             root = palm + spread * size * step

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from dtvideo.toon.world.figure import Axes, Points, Vector
+from dtvideo.toon.world.figure import Axes, Points, Vector, cross
 
 Shape = Float[np.ndarray, "_ 2"]
 Numbers = Float[np.ndarray, " n"]
@@ -121,8 +121,8 @@ class Ball:
 
     def outline(self, *, above: float = -1.0) -> Shape:
         """Return the convex outline of the part above a height in [-1, 1]."""
-        across = unit(np.cross(self._viewer, np.array([0.31, 0.2, 0.93])))
-        limb = _LIMB @ np.stack([across, np.cross(self._viewer, across)])  # seen edge-on
+        across = unit(cross(self._viewer, np.array([0.31, 0.2, 0.93])))
+        limb = _LIMB @ np.stack([across, cross(self._viewer, across)])  # seen edge-on
         limb = limb[limb[:, 1] >= above]
         return hull(self._points(np.concatenate([limb, _sphere(self.power, above)])))
 
@@ -219,11 +219,11 @@ def limb_tube(points: Sequence[Vector], radii: Sequence[float], *, forward: Vect
     """Return a limb as a tube whose angle 0 is where `forward` points."""
     centres = np.stack(points)
     along = centres[-1] - centres[0]
-    left = np.cross(along, forward)
+    left = cross(along, forward)
     if float(np.linalg.norm(left)) < 1e-6:
-        left = np.cross(along, np.array([0.31, 0.2, 0.93]))
+        left = cross(along, np.array([0.31, 0.2, 0.93]))
     left = left / max(float(np.linalg.norm(left)), 1e-9)
-    front = np.cross(left, along)
+    front = cross(left, along)
     front = front / max(float(np.linalg.norm(front)), 1e-9)
     widths = np.array(radii)[:, None]
     return Tube(centres, left * widths, front * widths)
