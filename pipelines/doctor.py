@@ -191,7 +191,7 @@ def check_disk() -> Finding:
 
 def check_model() -> Finding:
     """Load the built-in model."""
-    from dtvideo.models.loading import load_pipeline
+    from pipelines.load_model import load_pipeline
 
     pipeline = load_pipeline("toon")
     size = sum(

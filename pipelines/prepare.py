@@ -260,9 +260,9 @@ def _detect_motion(job: RenderJob, info: VideoInfo, progress: Progress) -> _Moti
         "lost_frames": list(selection.lost),
         "possible_switches": list(selection.joined),
     }
-    doubtful = selection.people > 1 or selection.joined
-    notices = (found.describe(), *([selection.describe()] if doubtful else []))
-    return _Motion(selection.sequence, report, notices)
+    progress.notice(found.describe())
+    doubtful = selection.people > 1 or selection.lost or selection.joined
+    return _Motion(selection.sequence, report, (selection.describe(),) if doubtful else ())
 
 
 def _read_motion(job: RenderJob) -> _Motion:

@@ -43,3 +43,23 @@ def make_picture(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny coarse-conditioned pipeline of random weights, for `--model`."""
+    from pipelines.animate import AnimationPipeline
+    from tests.tiny_models import tiny_components
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    components = tiny_components(coarse=True, prediction_type="sample")
+    AnimationPipeline(**components, defaults={"steps": 2}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a drawn hero (hero.png, pose.json) and four poses to take (dance.json)."""
+    from tests.drawn import write_stage
+
+    return write_stage(tmp_path_factory.mktemp("stage"))

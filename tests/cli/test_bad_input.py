@@ -1,0 +1,233 @@
+"""Every way to go wrong that has a row in the fault list, through the real command."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cli
+from poses.io import write_clip
+from poses.types import PoseSequence
+from tests.drawn import dance
+from tests.media import clicks, write_audio_file
+
+DANCE = Path(__file__).parents[2] / "examples" / "dance.mp4"
+LINE = re.compile(r"error\[(\w+)\]: .+")
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+
+@pytest.fixture
+def animate(capsys, stage, tiny_model):
+    """Run the command on words; returns exit code, the error line and the printed paths."""
+
+    def run(*words, reference=None, small=True):
+        given = [str(word) for word in words]
+        settings = ["--model", str(tiny_model), "--size", "32x32"] if small else []
+        pose = ["--ref-pose", str(stage / "pose.json")] if small else []
+        with pytest.raises(SystemExit) as left:
+            cli.animate([str(reference or stage / "hero.png"), *given, *settings, *pose])
+        told = capsys.readouterr()
+        errors = [line for line in told.err.splitlines() if line.startswith("error")]
+        assert len(errors) <= 1
+        assert bool(errors) == (left.value.code != 0)
+        assert "Traceback" not in told.err
+        return left.value.code, errors[0] if errors else told.err, told.out.split()
+
+    return run
+
+
+def refused(outcome, *, row, code, naming):
+    exit_code, line, paths = outcome
+    assert exit_code == code, line
+    assert LINE.fullmatch(line)[1] == row, line
+    assert str(naming) in line
+    assert paths == []
+    return True
+
+
+def test_v1_a_video_that_is_not_there(animate):
+    assert refused(animate("no.mp4"), row="V1", code=3, naming="no.mp4")
+
+
+def test_v1_a_folder_or_a_pipe_instead_of_a_video(animate, tmp_path):
+    assert refused(animate(tmp_path), row="V1", code=3, naming="a folder")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert refused(animate("pipe.mp4"), row="V1", code=3, naming="a pipe")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"", "empty"), (b"hello world\n", "text"), (b"<html>404", "web page")]
+)
+def test_v2_a_file_that_is_no_video(animate, tmp_path, content, told):
+    (tmp_path / "fake.mp4").write_bytes(content)
+    assert refused(animate("fake.mp4"), row="V2", code=3, naming=told)
+
+
+def test_v3_a_video_that_was_cut_off_before_its_index(animate, make_video, tmp_path):
+    whole = make_video("whole.mp4", 20, size=(64, 64)).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    assert refused(animate("cut.mp4"), row="V3", code=3, naming="incomplete")
+
+
+def test_v4_a_video_that_is_damaged_in_the_middle(animate, tmp_path):
+    data = bytearray(DANCE.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4000] = bytes(4000)
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    assert refused(animate("damaged.mp4"), row="V4", code=3, naming="last good frame")
+
+
+def test_v5_frames_that_the_clip_does_not_have(animate):
+    outcome = animate(DANCE, "--frames", "500-510")
+    assert refused(outcome, row="V7", code=3, naming="frame 500 does not exist")
+
+
+def test_v6_a_file_with_sound_only(animate, tmp_path):
+    write_audio_file(tmp_path / "song.m4a", clicks(0.5, [0.1]), "aac")
+    assert refused(animate("song.m4a"), row="V6", code=3, naming="sound only")
+
+
+def test_v7_one_frame_is_enough(animate):
+    code, told, paths = animate(DANCE, "--frames", "5", "-o", "one.mp4")
+    assert code == 0, told
+    assert paths == ["one.mp4", "one.json", "one.sheet.png"]
+    assert json.loads(Path("one.json").read_text())["frames"]["count"] == 1
+
+
+def test_v9_a_turned_video_is_upright(animate, make_video):
+    from dtvideo.video import read_frames
+
+    frames = [np.rot90(frame).copy() for frame in list(read_frames(DANCE))[:3]]
+    height, width = frames[0].shape[:2]
+    make_video("turned.mp4", frames, size=(width, height), rotation=-90)
+    code, told, _ = animate("turned.mp4", "--dry-run")
+    assert code == 0, told
+    assert "frames      3 of 32x32" in told
+
+
+def test_v12_an_odd_size_is_rounded_and_told(animate, stage):
+    words = ("--poses", stage / "dance.json", "-o", "odd.mp4")
+    code, told, _ = animate(*words, "--size", "31x29")
+    assert code == 0, told
+    code, told, _ = animate(*words, "--overwrite", small=True)
+    assert code == 0
+
+
+def test_r1_a_turned_picture_is_upright(animate, stage):
+    picture = Image.open(stage / "hero.png").rotate(90, expand=True)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save("turned.png", exif=exif)
+    code, told, _ = animate("--poses", stage / "dance.json", "--dry-run", reference="turned.png")
+    assert code == 0, told
+    assert "18 of 18 joints known" in told
+
+
+def test_r5_a_picture_that_is_fully_transparent(animate, stage):
+    Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save("clear.png")
+    outcome = animate("--poses", stage / "dance.json", reference="clear.png")
+    assert refused(outcome, row="R5", code=3, naming="fully transparent")
+
+
+def test_r8_a_truncated_picture(animate, stage):
+    Image.effect_noise((200, 200), 80).convert("RGB").save("whole.jpg")
+    Path("cut.jpg").write_bytes(Path("whole.jpg").read_bytes()[:3000])
+    outcome = animate("--poses", stage / "dance.json", reference="cut.jpg")
+    assert refused(outcome, row="R8", code=3, naming="damaged")
+
+
+def test_r9_a_picture_that_would_fill_the_memory(animate, stage):
+    Image.new("1", (20_000, 20_000)).save("bomb.png")
+    outcome = animate("--poses", stage / "dance.json", reference="bomb.png")
+    assert refused(outcome, row="R9", code=3, naming="million pixels")
+
+
+def test_r13_the_content_decides_over_the_name(animate, stage):
+    Path("hero.jpg").write_bytes((stage / "hero.png").read_bytes())
+    code, told, _ = animate("--poses", stage / "dance.json", "--dry-run", reference="hero.jpg")
+    assert code == 0, told
+
+
+def test_p1_nobody_in_the_whole_clip(animate, make_video):
+    make_video("empty.mp4", 3, size=(64, 64))
+    assert refused(animate("empty.mp4"), row="P1", code=3, naming="in any of 3 frames")
+
+
+def write_gap(path):
+    body = dance(30).body.copy()
+    body[10:14] = (np.nan, np.nan, 0)
+    write_clip(PoseSequence(body=body, size=(64, 64)), path)
+
+
+def test_p2_a_short_absence_is_bridged_and_listed(animate, tmp_path):
+    write_gap(tmp_path / "absent.json")
+    code, told, _ = animate("--poses", "absent.json", "--frames", "8-15", "-o", "gap.mp4")
+    assert code == 0, told
+    sidecar = json.loads(Path("gap.json").read_text())
+    assert sidecar["frames"]["count"] == 8
+    assert {repair["kind"] for repair in sidecar["driver"]["repairs"]} == {"interpolated"}
+    assert any("mended frames 2-5" in warning for warning in sidecar["warnings"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        '{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}',
+        '{"people": [{"pose_keypoints_2d": [NaN, 1, 1]}]}',
+    ],
+)
+def test_p6_key_points_that_cannot_be_read(animate, content):
+    Path("bad.json").write_text(content)
+    assert refused(animate("--poses", "bad.json"), row="P6", code=3, naming="bad.json")
+
+
+def test_m1_a_model_that_is_not_there(animate, stage):
+    outcome = animate("--poses", stage / "dance.json", "--model", "no-such-model", small=False)
+    assert refused(outcome, row="M1", code=4, naming="no-such-model")
+
+
+def test_m1_a_hub_model_that_was_never_fetched(animate, stage):
+    outcome = animate("--poses", stage / "dance.json", "--model", "nobody/nothing", small=False)
+    assert refused(outcome, row="M1", code=4, naming="nobody/nothing")
+
+
+def test_m3_a_pickle_is_never_opened(animate, stage, tmp_path):
+    (tmp_path / "model.ckpt").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    outcome = animate("--poses", stage / "dance.json", "--model", "model.ckpt", small=False)
+    assert refused(outcome, row="M3", code=4, naming="model.ckpt")
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["--steps", "0"], "--steps"),
+        (["--text-guidance", "-1"], "--text-guidance"),
+        (["--seed", str(2**64)], "--seed"),
+        (["--size", "big"], "--size"),
+        (["--scheduler", "magic"], "--scheduler"),
+    ],
+)
+def test_m11_a_value_that_cannot_be_honoured(animate, stage, words, flag):
+    outcome = animate("--poses", stage / "dance.json", *words)
+    assert refused(outcome, row="M11", code=2, naming=flag)
+
+
+def test_f7_an_output_that_is_there_and_an_output_that_is_an_input(animate, stage):
+    Path("x.mp4").write_text("precious")
+    words = ("--poses", stage / "dance.json", "-o")
+    assert refused(animate(*words, "x.mp4"), row="F7", code=8, naming="exists already")
+    Path("link.mp4").symlink_to(DANCE)
+    outcome = animate(DANCE, "-o", "link.mp4", "--overwrite")
+    assert refused(outcome, row="F7", code=8, naming="is the input")
+    assert Path("x.mp4").read_text() == "precious"
