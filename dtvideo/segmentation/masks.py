@@ -1,6 +1,6 @@
 """Pure mask work: the ground seen at the border, the largest part, holes, soft edges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
@@ -10,8 +10,11 @@ PLAIN_SHARE = 0.95
 FIT_ROUNDS = 8
 LEAST_TOLERANCE = 10.0
 MOST_TOLERANCE = 36.0
-FRAME_WITHIN = 28.0
+PLAIN_WITHIN = 14.0
 NEAR_WHITE_OR_BLACK = 24.0
+SHADE_ROUNDS = 40
+STILL_SHARE = 1e-4
+NO_SUPPORT = 1e-3  # where less of the neighbourhood is known, the first fit counts
 
 Mask = Float32[np.ndarray, "h w"]
 
@@ -44,11 +47,34 @@ def fit_ground(image: UInt8[np.ndarray, "h w 3"]) -> Ground:
     for _ in range(FIT_ROUNDS):
         factors = np.linalg.lstsq(features[kept], seen[kept], rcond=None)[0]
         distance = np.abs(seen - features @ factors).max(axis=1)
-        kept = distance <= max(FRAME_WITHIN / 2, float(np.quantile(distance, 0.5)))
-    share = float((distance <= FRAME_WITHIN).mean())
+        kept = distance <= max(PLAIN_WITHIN, float(np.quantile(distance, 0.5)))
+    share = float((distance <= PLAIN_WITHIN).mean())
     noise = 4 * float(np.quantile(distance[kept], 0.9))
     colours = (shades @ factors).clip(0, 255).astype(np.float32)
     return Ground(colours, share, float(np.clip(noise, LEAST_TOLERANCE, MOST_TOLERANCE)))
+
+
+def follow_shade(image: UInt8[np.ndarray, "h w 3"], ground: Ground) -> Ground:
+    """Let a fitted ground follow the picture inwards, for shades that are no quadratic.
+
+    Ground already reached from the border is averaged over a small neighbourhood, which tells
+    what the ground is a little further in; repeated until nothing more is reached.
+    """
+    height, width = image.shape[:2]
+    spread = max(2.0, min(height, width) / 40)
+    seen, colours = image.astype(np.float32), ground.colours
+    reached = np.zeros((height, width), bool)
+    for _ in range(SHADE_ROUNDS):
+        like = np.abs(seen - colours).max(axis=2) <= ground.tolerance
+        grown = _touching_border(like | reached)
+        if np.count_nonzero(grown & ~reached) <= STILL_SHARE * grown.size:
+            break
+        reached = grown
+        weight = _blurred(reached.astype(np.float32), spread)[..., None] + NO_SUPPORT
+        known = np.where(reached[..., None], seen - ground.colours, 0)
+        near = np.stack([_blurred(known[..., k], spread) for k in range(3)], axis=-1)
+        colours = ground.colours + near / weight
+    return replace(ground, colours=colours.astype(np.float32))
 
 
 def off_ground(image: UInt8[np.ndarray, "h w 3"], ground: Ground) -> Bool[np.ndarray, "h w"]:
@@ -61,15 +87,19 @@ def off_ground(image: UInt8[np.ndarray, "h w 3"], ground: Ground) -> Bool[np.nda
     plain = ground.colours.mean(axis=(0, 1))
     extreme = (plain >= 255 - NEAR_WHITE_OR_BLACK).all() or (plain <= NEAR_WHITE_OR_BLACK).all()
     reached = _touching_border(like)
-    return ~reached if extreme else ~(reached | _opened(like))
+    return ~reached if extreme else ~(reached | _patches(like))
 
 
-def largest_part(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Keep the largest 8-connected part; an empty mask stays empty."""
-    parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
+def largest_part(mask: Bool[np.ndarray, "h w"], *, bridging: int = 0) -> Bool[np.ndarray, "h w"]:
+    """Keep the largest 8-connected part; an empty mask stays empty.
+
+    bridging: parts that are at most twice this many pixels apart count as one.
+    """
+    joined = _widened(mask, bridging)
+    parts, count = ndimage.label(joined, structure=np.ones((3, 3)))
     if count < 2:
         return mask.copy()
-    return np.asarray(parts == 1 + np.bincount(parts.ravel())[1:].argmax())
+    return np.asarray(mask & (parts == 1 + np.bincount(parts.ravel())[1:].argmax()))
 
 
 def fill_holes(mask: Bool[np.ndarray, "h w"], *, up_to: float = 1.0) -> Bool[np.ndarray, "h w"]:
@@ -98,7 +128,7 @@ def edge_coverage(
 def main_part(soft: Mask) -> Mask:
     """Return a soft mask without the parts that do not belong to its largest one."""
     solid = fill_holes(largest_part(soft > 0.5), up_to=0.005)
-    near = ndimage.binary_dilation(solid, iterations=max(2, min(soft.shape) // 64))
+    near = _widened(solid, max(2, min(soft.shape) // 64))
     return np.where(near, np.maximum(soft, solid * 0.5), 0).astype(np.float32)
 
 
@@ -121,12 +151,22 @@ def _mode(colours: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
     return np.asarray(distance <= np.quantile(distance, 0.9))
 
 
+def _widened(mask: Bool[np.ndarray, "h w"], pixels: int) -> Bool[np.ndarray, "h w"]:
+    size = 2 * pixels + 1
+    return np.asarray(ndimage.maximum_filter(mask.astype(np.uint8), size=size) > 0)
+
+
+def _blurred(values: Mask, spread: float) -> Mask:
+    return np.asarray(ndimage.gaussian_filter(values, spread, truncate=2.5))
+
+
 def _touching_border(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     seeds = np.zeros_like(mask)
     seeds[[0, -1], :], seeds[:, [0, -1]] = mask[[0, -1], :], mask[:, [0, -1]]
     return np.asarray(ndimage.binary_propagation(seeds, mask=mask))
 
 
-def _opened(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Return a mask without specks thinner than three pixels."""
-    return np.asarray(ndimage.binary_opening(mask, structure=np.ones((3, 3))))
+def _patches(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Return a mask without the parts that are nowhere three pixels wide."""
+    cores = ndimage.binary_erosion(mask, structure=np.ones((3, 3)))
+    return np.asarray(ndimage.binary_propagation(cores, mask=mask))

@@ -18,6 +18,7 @@ from dtvideo.segmentation.masks import (
     edge_coverage,
     fill_holes,
     fit_ground,
+    follow_shade,
     largest_part,
     main_part,
     off_ground,
@@ -27,6 +28,7 @@ from poses.backends.requirement import quiet, require
 LEAST_SHARE = 0.02
 MOST_SHARE = 0.90
 SPECK_SHARE = 0.01
+BRIDGED = 64  # parts of a figure lie closer than 1/32 of the shorter side
 CUSTOM_MODEL = "dis_custom"
 
 Way = Callable[[LoadedImage], Mask | None]
@@ -76,7 +78,9 @@ def border_mask(image: LoadedImage) -> Mask | None:
     ground = fit_ground(image.rgb)
     if ground.share < PLAIN_SHARE:
         return None
-    figure = largest_part(off_ground(image.rgb, ground))
+    ground = follow_shade(image.rgb, ground)
+    gap = min(image.rgb.shape[:2]) // BRIDGED
+    figure = largest_part(off_ground(image.rgb, ground), bridging=gap)
     return edge_coverage(image.rgb, ground, fill_holes(figure, up_to=SPECK_SHARE))
 
 

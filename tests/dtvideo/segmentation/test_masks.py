@@ -5,6 +5,7 @@ from dtvideo.segmentation.masks import (
     edge_coverage,
     fill_holes,
     fit_ground,
+    follow_shade,
     largest_part,
     main_part,
     off_ground,
@@ -75,6 +76,22 @@ def test_largest_part_is_kept_alone() -> None:
     both = disc(20, (30, 30)) | disc(5, (80, 80))
     np.testing.assert_array_equal(largest_part(both), disc(20, (30, 30)))
     assert not largest_part(np.zeros((4, 4), bool)).any()
+
+
+def test_parts_that_are_close_count_as_one() -> None:
+    both = disc(15, (30, 48)) | disc(5, (53, 48))
+    np.testing.assert_array_equal(largest_part(both, bridging=2), both)
+    np.testing.assert_array_equal(largest_part(both), disc(15, (30, 48)))
+
+
+def test_ground_with_a_radial_glow_is_followed_inwards() -> None:
+    y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
+    glow = np.clip(1 - np.hypot(x, y), 0, 1)[..., None] * [80, 60, -60] + [120, 120, 160]
+    image = on_ground(glow, disc(14), (30, 140, 40))
+    fitted = fit_ground(image)
+    assert np.count_nonzero(off_ground(image, fitted)) > 1.5 * np.count_nonzero(disc(14))
+    followed = follow_shade(image, fitted)
+    np.testing.assert_array_equal(off_ground(image, followed), disc(14))
 
 
 def test_holes_are_filled_up_to_a_size() -> None:

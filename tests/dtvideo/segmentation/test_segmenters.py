@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -9,14 +10,15 @@ from dtvideo.errors import ModelError
 from dtvideo.images import LoadedImage
 from dtvideo.segmentation import find_mask
 from dtvideo.segmentation.masks import overlap
+from dtvideo.segmentation.segmenters import border_mask
 from dtvideo.toon.world import Drawing, sample_scene, scene_drawings
 from dtvideo.video import read_frames
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "dance.mp4"
 
 
-def drawing(number: int) -> Drawing:
-    scene = sample_scene(1_000_000 + number, split="held-out")
+def drawing(number: int, background: str = "plain") -> Drawing:
+    scene = replace(sample_scene(1_000_000 + number, split="held-out"), background=background)
     return scene_drawings(scene, 1, size=(192, 192))[0]
 
 
@@ -27,13 +29,21 @@ def test_alpha_is_the_mask_where_there_is_one() -> None:
     np.testing.assert_array_equal(found.mask, drawn.rgba[..., 3].astype(np.float32) / 255)
 
 
-@pytest.mark.parametrize("number", range(12))
-def test_drawn_character_on_a_plain_or_graded_ground_is_cut_out(number: int) -> None:
-    drawn = drawing(number)
-    found = find_mask(LoadedImage(drawn.image))
-    assert (found.method, found.notices) == ("border colour", ())
-    assert overlap(found.mask, drawn.mask) > 0.985
-    assert np.abs(found.mask - drawn.mask).mean() < 0.005
+@pytest.mark.parametrize("background", ["plain", "gradient", "transparent"])
+def test_drawn_character_on_a_plain_or_graded_ground_is_cut_out(background: str) -> None:
+    scores = []
+    for number in range(8):
+        drawn = drawing(number, background)
+        found = find_mask(LoadedImage(drawn.image))
+        assert (found.method, found.notices) == ("border colour", ())
+        scores.append(overlap(found.mask, drawn.mask))
+    assert np.median(scores) > 0.985
+    assert min(scores) > 0.9
+
+
+def test_scenery_at_the_border_is_not_taken_for_a_plain_ground() -> None:
+    for background in ("snow", "forest", "park"):
+        assert border_mask(LoadedImage(drawing(1, background).image)) is None
 
 
 def test_jpeg_of_a_drawn_character_is_cut_out_almost_as_well() -> None:
@@ -41,7 +51,7 @@ def test_jpeg_of_a_drawn_character_is_cut_out_almost_as_well() -> None:
     Image.fromarray(drawn.image).save(file, "JPEG", quality=90)
     found = find_mask(LoadedImage(np.array(Image.open(file))))
     assert found.method == "border colour"
-    assert overlap(found.mask, drawn.mask) > 0.96
+    assert overlap(found.mask, drawn.mask) > 0.94
 
 
 def test_person_in_a_room_is_found_by_mediapipe() -> None:

@@ -1,0 +1,71 @@
+import multiprocessing
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dtvideo.errors import MediaError
+from dtvideo.training.clips import ClipReader
+from dtvideo.video import read_frames
+from tests.media import number_of
+
+pytest.importorskip("decord")
+MakeVideo = Callable[..., Path]
+
+
+def test_scattered_frames_come_in_the_order_asked_and_equal_those_of_pyav(
+    make_video: MakeVideo,
+) -> None:
+    path = make_video(frames=30)
+    every = list(read_frames(path))
+    with ClipReader(path) as clip:
+        assert len(clip) == 30
+        for indices in ([0, 29, 7, 7, 3], [15]):
+            frames = clip.read(indices)
+            assert [number_of(frame) for frame in frames] == indices
+            expected = np.stack([every[index] for index in indices]).astype(int)
+            assert np.abs(frames - expected).max() <= 3
+        with pytest.raises(MediaError, match=r"has no frame 30.*0 to 29"):
+            clip.read([30])
+    assert multiprocessing.active_children() == []
+
+
+def test_decoder_that_does_not_answer_is_killed_at_the_deadline(make_video: MakeVideo) -> None:
+    with ClipReader(make_video(frames=30), deadline_seconds=1e-6) as clip:
+        begun = time.monotonic()
+        with pytest.raises(MediaError, match="no frames within 1e-06 seconds") as caught:
+            clip.read(list(range(30)) * 20)
+    assert caught.value.code == "V5"
+    assert time.monotonic() - begun < 3
+    assert multiprocessing.active_children() == []
+
+
+def test_file_whose_header_lies_is_refused_or_read_by_its_true_count(
+    make_video: MakeVideo,
+) -> None:
+    path = make_video("a.avi", 12, codec="mpeg4")
+    content = bytearray(path.read_bytes())
+    for name, place in ((b"avih", 24), (b"strh", 40)):
+        struct.pack_into("<I", content, content.index(name) + place, 5000)
+    path.write_bytes(content)
+    try:
+        with ClipReader(path) as clip:
+            assert len(clip) == 12
+    except MediaError as error:
+        assert "holds 12 frames" in str(error)  # noqa: PT017
+
+
+def test_turned_clip_is_refused(make_video: MakeVideo) -> None:
+    with pytest.raises(MediaError, match="turned by 90 degrees") as caught:
+        ClipReader(make_video(rotation=90))
+    assert caught.value.code == "V9"
+
+
+def test_what_is_no_video_is_refused_before_a_child_starts(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("words")
+    with pytest.raises(MediaError, match="looks like text"):
+        ClipReader(path)
