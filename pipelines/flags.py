@@ -153,6 +153,11 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         help="toon, a diffusers folder, a .safetensors file or a hub id",
     )
     group.add_argument(
+        "--controlnet",
+        metavar="NAME",
+        help="pose ControlNet: a folder, a .safetensors file or a hub id (the model's own)",
+    )
+    group.add_argument(
         "--lora",
         dest="loras",
         metavar="FILE:SCALE",
@@ -255,8 +260,10 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or cuda")
-    group.add_argument("--dtype", metavar="NAME", default="float32")
+    group.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps")
+    group.add_argument(
+        "--dtype", metavar="NAME", default="auto", help="auto, float32, float16 or bfloat16"
+    )
     group.add_argument(
         "--cache-memory",
         metavar="SIZE",

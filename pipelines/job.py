@@ -19,7 +19,8 @@ SIZE_LIMITS = (32, 8192)
 MOVIE_SUFFIXES = (".mp4", ".mov", ".webm", ".gif", ".webp")
 ALPHA_SUFFIXES = (".png", ".webp", ".gif")
 AUDIO_CHOICES = ("copy", "none")
-DTYPES = ("float32", "float16", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "float16", "bfloat16")
 GUIDANCE_MODES = ("interleaved", "averaged", "text", "none")
 NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),
@@ -61,6 +62,8 @@ class RenderJob:
     """A rembg model or an ONNX file that finds the mask."""
     model: str = "toon"
     """Built-in name, diffusers folder, single .safetensors file or hub id."""
+    controlnet: str | None = None
+    """Pose ControlNet by folder, file or hub id; the model's own when absent."""
     prompt: str = ""
     negative_prompt: str = ""
     seed: int = 0
@@ -101,7 +104,8 @@ class RenderJob:
     background: str | Colour = "reference"
     """reference, driver, alpha or a colour."""
     device: str = "auto"
-    dtype: str = "float32"
+    dtype: str = "auto"
+    """auto: float16 on CUDA, float32 elsewhere and for toon."""
     cache_memory: int | None = None
     """Bytes that the reference features may take; no limit when absent."""
     overwrite: bool = False
@@ -273,6 +277,7 @@ def _check_range(flag: str, value: Number | None, low: Number, high: Number) -> 
 def _check_choices(job: RenderJob) -> None:
     choices = {
         "--audio": (job.audio, AUDIO_CHOICES),
+        "--device": (job.device, DEVICES),
         "--dtype": (job.dtype, DTYPES),
         "--guidance": (job.guidance, (None, *GUIDANCE_MODES)),
     }

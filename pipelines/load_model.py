@@ -1,27 +1,21 @@
 """The model of a render: loaded, its sampler swapped, LoRAs added, and described."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-from safetensors import SafetensorError
-
-import dtvideo.toon
-from dtvideo.errors import ModelError, ResourceError, UsageError
+from dtvideo.errors import ModelError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.guidance import GuidanceSettings
+from dtvideo.models.components import load_component
+from dtvideo.models.index import CLASSES, read_index
+from dtvideo.models.placement import choose_device, choose_dtype
+from dtvideo.models.single_file import load_single_file, single_file_index
+from dtvideo.models.sources import TOON, ModelSource, find_model
+from dtvideo.models.weights import weight_files
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
-
-TOON = Path(dtvideo.toon.__file__).parent / "weights" / "toon"
-SETUP_AGAIN = "install dtvideo again: its weights come with it"
-PICKLES = (".ckpt", ".pth", ".pt", ".bin", ".pkl")
-LIBRARIES = frozenset({"diffusers", "transformers", "stable_diffusion"})
-LIBRARY_NAMES = "diffusers' and transformers' own classes"
 
 Settings = TypeVar("Settings", ClipSettings, GuidanceSettings)
 
@@ -38,113 +32,64 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
 def load_model(job: RenderJob) -> AnimationPipeline:
     """Load the job's model with its sampler and LoRAs.
 
-    Raises: ModelError M1-M6; UsageError U2 for a family that is not in this version.
+    Raises: as `load_pipeline`, `make_scheduler` and `add_loras`.
     """
-    pipeline = load_pipeline(job.model, device=job.device, dtype=job.dtype)
+    pipeline = load_pipeline(
+        job.model, controlnet=job.controlnet, device=job.device, dtype=job.dtype
+    )
     if job.scheduler is not None:
         pipeline.scheduler = make_scheduler(job.scheduler, pipeline.scheduler)
     add_loras(pipeline, job.loras)
+    pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def load_pipeline(model: str, *, device: str = "auto", dtype: str = "float32") -> AnimationPipeline:
-    """Load a pipeline: `toon`, a diffusers folder, or a hub id that is in the local cache.
+def load_pipeline(
+    model: str = TOON, *, controlnet: str | None = None, device: str = "auto", dtype: str = "auto"
+) -> AnimationPipeline:
+    """Load a model by name, ready to render; the network is never asked.
 
-    Only safetensors are read and nothing is fetched.
-    Raises: ModelError M1 (missing), M3 (not safetensors), M5 (parts missing), M6 (foreign
-    classes); UsageError U2 for kinds that are not in this version.
+    model: toon, a folder saved by diffusers or by `AnimationPipeline`, a .safetensors
+    checkpoint, or a hub id that was fetched before. controlnet: a pose ControlNet's folder or
+    hub id, instead of the model's own.
+    device: auto, cpu, cuda or mps; dtype: auto, float32, float16 or bfloat16.
+    Raises: ModelError M1 when something is missing, M2 when a file is damaged, M3 for a pickle,
+    M5 when parts do not fit, M6 for a class that is not known; ResourceError M10 for a device
+    that is not there; UsageError M11 for an unknown name, U2 for the SDXL family.
     """
-    source = _locate(model)
-    target = _device(device)
-    try:
-        pipeline: AnimationPipeline = AnimationPipeline.from_pretrained(
-            source,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=True,
-        )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _unusable(model, error) from error
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(target)
+    place = choose_device(device)
+    precision = choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, place)
+    source = find_model(model)
+    if source.kind == "file":
+        index = single_file_index(source.path)
+        parts = load_single_file(source.path, index, dtype=precision)
+    else:
+        index = read_index(source.path)
+        parts = {
+            part: load_component(index.folder / part, kind, dtype=precision)
+            for part, kind in index.parts.items()
+            if part != "controlnet"
+        }
+    folder = controlnet_folder(controlnet, index.folder)
+    parts["controlnet"] = load_component(folder, CLASSES["controlnet"][0], dtype=precision)
+    pipeline = AnimationPipeline(**parts, defaults=dict(index.defaults))
+    return pipeline.to(place)
 
 
-def _locate(model: str) -> str:
-    """Return a folder or a hub id, checked as far as it can be without loading."""
-    path = TOON if model == "toon" else Path(model)
-    if path.is_dir() or model == "toon":
-        _check_index(model, path / "model_index.json")
-        return str(path)
-    if path.suffix == ".safetensors":
-        raise UsageError(
-            "U2",
-            "--model",
-            f"{model}: single files are not in this version",
-            "give a diffusers folder with a ControlNet",
-        )
-    if path.suffix in PICKLES:
-        raise ModelError(
-            "M3",
-            model,
-            f"{path.suffix} files may hold code and are never read",
-            "convert it to safetensors",
-        )
-    if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
-        raise ModelError(
-            "M1",
-            model,
-            "is no built-in model, folder or hub id",
-            "give toon, or a diffusers folder",
-        )
-    return model
+def controlnet_folder(name: str | None, model: Path) -> Path:
+    """Return the folder of the pose ControlNet: the named one, or else the model's own.
 
-
-def _check_index(model: str, index: Path) -> None:
-    """Refuse a folder whose index is missing, of another family, or asks for foreign classes."""
-    try:
-        parts = json.loads(index.read_text(encoding="utf-8"))
-    except OSError:
-        remedy = SETUP_AGAIN if model == "toon" else "give a diffusers folder"
-        raise ModelError("M1", model, f"{index} is not there", remedy) from None
-    except ValueError as error:
-        raise ModelError("M5", index, f"is not JSON: {error}", "copy the model again") from None
-    if "text_encoder_2" in parts:
-        raise UsageError(
-            "U2",
-            "--model",
-            f"{model} is of the SDXL family, which is not in this version",
-            "give a model of the Stable Diffusion 1.5 family",
-        )
-    libraries = {value[0] for value in parts.values() if isinstance(value, list) and value[0]}
-    if foreign := sorted(libraries - LIBRARIES):
-        raise ModelError(
-            "M6", index, f"asks for code of {foreign[0]!r}", f"only {LIBRARY_NAMES} run"
-        )
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise ResourceError(
-            "M10", "--device", f"{name} cannot be used: {reason}", "give cpu"
-        ) from error
-    return name
-
-
-def _unusable(model: str, error: Exception) -> ModelError:
-    summary = " ".join(str(error).split())[:240]
-    if isinstance(error, OSError):
-        remedy = "put a diffusers folder with .safetensors on disk and give its path"
-        return ModelError("M1", model, f"cannot be loaded: {summary}", remedy)
-    return ModelError(
-        "M5",
+    Raises: ModelError M1 when the model has none and none is named.
+    """
+    if name is not None:
+        return find_model(name).path
+    if (model / "controlnet").is_dir():
+        return model / "controlnet"
+    raise ModelError(
+        "M1",
         model,
-        f"does not fit: {summary}",
-        "give a Stable Diffusion 1.5 class model with a ControlNet in its folder",
+        "has no controlnet folder: a Stable Diffusion checkpoint needs a pose ControlNet",
+        "give one with --controlnet, for example lllyasviel/control_v11p_sd15_openpose",
     )
 
 
@@ -216,23 +161,37 @@ def native_side(pipeline: AnimationPipeline) -> int:
     return int(latent_side * pipeline.vae_scale_factor)
 
 
-def describe_model(name: str, pipeline: AnimationPipeline) -> dict[str, object]:
-    """Return name, classes and the hashes of the weight files, where they are on disk."""
-    folder = Path(str(pipeline.config.get("_name_or_path") or name))
-    files = sorted(folder.rglob("*.safetensors")) if folder.is_dir() else [folder]
+def describe_model(job: RenderJob, pipeline: AnimationPipeline) -> dict[str, object]:
+    """Return names, classes and the hashes of the weight files, for the side-car."""
+    source = find_model(job.model)
+    files = _used_files(source)
+    if job.controlnet is not None:
+        files |= {
+            f"--controlnet/{path.name}": path
+            for path in weight_files(find_model(job.controlnet).path)
+        }
+    files |= {f"--lora/{Path(name).name}": Path(name) for name, _ in job.loras}
     return {
-        "name": name,
+        "name": job.model,
+        "kind": source.kind,
+        "revision": source.path.name if source.kind == "hub" else None,
+        "controlnet": job.controlnet,
         "class": type(pipeline).__name__,
         "scheduler": type(pipeline.scheduler).__name__,
         "prediction_type": pipeline.scheduler.config.get("prediction_type"),
         "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
         "device": str(pipeline.device),
-        "sha256": {
-            file.relative_to(folder).as_posix() if file != folder else file.name: sha256_file(file)
-            for file in files
-            if file.is_file()
-        },
+        "sha256": {name: sha256_file(path) for name, path in files.items()},
     }
+
+
+def _used_files(source: ModelSource) -> dict[str, Path]:
+    """Return the weight files of a model by their name inside it."""
+    if source.kind == "file":
+        return {source.path.name: source.path}
+    folders = (source.path / part for part in CLASSES if (source.path / part).is_dir())
+    files = (path for folder in folders for path in sorted(folder.glob("*.safetensors")))
+    return {path.relative_to(source.path).as_posix(): path for path in files}
 
 
 def _changed(settings: Settings, **values: Any) -> Settings:

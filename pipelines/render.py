@@ -101,7 +101,7 @@ def prepare(job: RenderJob, progress: Progress) -> Prepared:
     loaded, info = _open_inputs(job, sidecar)
     with _timed(sidecar, "load model"), progress.stage("load model", None):
         pipeline = load_model(job)
-        sidecar.model = describe_model(job.model, pipeline)
+        sidecar.model = describe_model(job, pipeline)
     settings = clip_settings(job, pipeline)
     size, size_notices = choose_size(
         loaded.rgb.shape[1::-1],
