@@ -19,6 +19,7 @@ from diffusers.loaders import (
     StableDiffusionLoraLoaderMixin,
     TextualInversionLoaderMixin,
 )
+from diffusers.models.embeddings import ImageProjection
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from dtvideo.errors import ModelError, UsageError
 from dtvideo.latents import picture_tensor
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
+from pipelines.condition import Condition
 from pipelines.frame import FrameState, OnProgress, OnStepEnd, Subject
 from poses.render import draw_pose
 from poses.types import Pose
@@ -175,6 +177,28 @@ class AnimationPipeline(
         states: Tensor = self.text_encoder(tokens.input_ids, attention_mask=mask)[0]
         return states.to(self.unet.dtype)
 
+    def encode_picture_prompt(
+        self, subject: Subject
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return the character as each loaded IP-Adapter sees it, and "no picture" likewise.
+
+        The character stands on white. Both are empty without an IP-Adapter.
+        Raises: ModelError M5 when an adapter is loaded without its image encoder.
+        """
+        if getattr(self.unet.config, "encoder_hid_dim_type", None) != "ip_image_proj":
+            return (), ()
+        if self.image_encoder is None or self.feature_extractor is None:
+            raise ModelError(
+                "M5", "IP-Adapter", "has no image encoder", "load image_encoder and its processor"
+            )
+        mask = np.ones(subject.reference.shape[:2]) if subject.mask is None else subject.mask
+        on_white = subject.reference * mask[..., None] + 255 * (1 - mask[..., None])
+        pixels = self.feature_extractor(on_white.round().astype(np.uint8), return_tensors="pt")
+        picture = pixels.pixel_values.to(self._execution_device, self.image_encoder.dtype)
+        projections = self.unet.encoder_hid_proj.image_projection_layers
+        pairs = [_embed_picture(self.image_encoder, picture, layer) for layer in projections]
+        return tuple(positive for positive, _ in pairs), tuple(negative for _, negative in pairs)
+
     def prepare_pose(self, pose: Pose, size: tuple[int, int]) -> Float[Tensor, "1 3 h w"]:
         """Return the picture of a pose, (width, height), as the ControlNet wants it."""
         picture = draw_pose(pose, size)
@@ -185,7 +209,7 @@ class AnimationPipeline(
         latents: Float[Tensor, "b c lh lw"],
         timesteps: Shaped[Tensor, "*b"],
         *,
-        text: Float[Tensor, "b n d"],
+        condition: Condition,
         pose: Float[Tensor, "1 3 h w"],
         coarse: Float[Tensor, "1 c lh lw"] | None,
     ) -> Float[Tensor, "b c lh lw"]:
@@ -196,14 +220,15 @@ class AnimationPipeline(
         down, middle = self.controlnet(
             latents,
             timesteps,
-            encoder_hidden_states=text,
+            encoder_hidden_states=condition.text,
             controlnet_cond=pose.expand(rows, -1, -1, -1),
             return_dict=False,
         )
         prediction: Tensor = self.unet(
             latents,
             timesteps,
-            encoder_hidden_states=text,
+            encoder_hidden_states=condition.text,
+            added_cond_kwargs={"image_embeds": list(condition.pictures)},
             down_block_additional_residuals=down,
             mid_block_additional_residual=middle,
             return_dict=False,
@@ -214,6 +239,16 @@ class AnimationPipeline(
     def interrupt(self) -> bool:
         """Whether a clip is to stop before its next frame."""
         return self._interrupt
+
+
+def _embed_picture(encoder: Any, picture: Tensor, projection: Any) -> tuple[Tensor, Tensor]:
+    """Return a picture and its absence as an IP-Adapter's projection takes them, (1, 1, ...)."""
+    if isinstance(projection, ImageProjection):
+        embedding = encoder(picture).image_embeds
+        return embedding[None], torch.zeros_like(embedding)[None]
+    pictures = torch.cat([picture, torch.zeros_like(picture)])
+    states = encoder(pictures, output_hidden_states=True).hidden_states[-2]
+    return states[None, :1], states[None, 1:]
 
 
 def _check_channels(pipeline: AnimationPipeline) -> None:

@@ -18,6 +18,7 @@ from dtvideo.latents import decode_latents, encode_picture, frame_noise
 from dtvideo.puppet import Puppet
 from dtvideo.seeds import keyed_noise
 from pipelines.clip_settings import ClipSettings
+from pipelines.condition import Condition, stack
 from poses.types import Pose
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Source:
     weight: float
     latents: Float[Tensor, "1 c lh lw"]
     pose: Float[Tensor, "1 3 h w"]
-    text: Float[Tensor, "1 n d"]
+    condition: Condition
     noise: Float[Tensor, "1 c lh lw"]
     mask: Float[Tensor, "h w"] | None = None
 
@@ -109,8 +110,7 @@ class FrameRenderer:
         self.steps = range(
             first_step(self.scheduler, settings.start_strength), len(self.scheduler.timesteps)
         )
-        words = [subject.negative_prompt, subject.prompt, subject.caption]
-        self.negative, self.positive, self.caption = torch.split(pipeline.encode_prompt(words), 1)
+        self.negative, self.positive, self.caption = self._encode_words()
         self.reference_latents = self._encode(subject.reference)
         self.puppet = self._cut_puppet()
         self.reference = self._reference_source()
@@ -161,7 +161,7 @@ class FrameRenderer:
             step=step,
             has_reference=len(sources) > 0,
         )
-        texts = {
+        conditions = {
             Prediction.NEGATIVE: self.negative,
             Prediction.POSITIVE: self.positive,
             Prediction.UNREFERENCED: self.positive,
@@ -178,7 +178,7 @@ class FrameRenderer:
                     rows = self.pipeline.predict(
                         latents.expand(len(kinds), -1, -1, -1),
                         timestep,
-                        text=torch.cat([texts[kind] for kind in kinds]),
+                        condition=stack([conditions[kind] for kind in kinds]),
                         pose=pose,
                         coarse=coarse,
                     )
@@ -202,7 +202,7 @@ class FrameRenderer:
                 weight=self.settings.previous_weight,
                 latents=state.latents.to(device=self.device, dtype=self.dtype),
                 pose=self._draw(state.pose),
-                text=self.positive,
+                condition=self.positive,
                 noise=self._source_noise(PREVIOUS),
             )
             sources.append(previous)
@@ -215,7 +215,7 @@ class FrameRenderer:
             weight=self.settings.reference_weight,
             latents=self.reference_latents,
             pose=self._draw(self.subject.pose),
-            text=self.caption,
+            condition=self.caption,
             noise=self._source_noise(REFERENCE),
             mask=None if mask is None else torch.from_numpy(mask).to(self.device, torch.float32),
         )
@@ -269,7 +269,7 @@ class FrameRenderer:
             self.pipeline.predict(
                 torch.cat(noisy),
                 self.scheduler.timesteps[steps.start : steps.stop],
-                text=source.text.expand(len(steps), -1, -1),
+                condition=source.condition.expand(len(steps)),
                 pose=source.pose,
                 coarse=source.latents if residual else None,
             )
@@ -280,6 +280,14 @@ class FrameRenderer:
     def _latent_size(self) -> tuple[int, int]:
         height, width = self.reference_latents.shape[-2:]
         return height, width
+
+    def _encode_words(self) -> tuple[Condition, Condition, Condition]:
+        """Return what the negative prompt, the prompt and the caption of the reference say."""
+        subject = self.subject
+        words = [subject.negative_prompt, subject.prompt, subject.caption]
+        negative, positive, caption = torch.split(self.pipeline.encode_prompt(words), 1)
+        shown, hidden = self.pipeline.encode_picture_prompt(subject)
+        return Condition(negative, hidden), Condition(positive, shown), Condition(caption, shown)
 
     def _cut_puppet(self) -> Puppet | None:
         """Cut the reference into limbs when the model or the start asks for coarse frames."""

@@ -4,7 +4,13 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from dtvideo.toon.tokenizer import build_tokenizer
 
@@ -96,3 +102,37 @@ def tiny_components(*, coarse: bool = False, prediction_type: str = "epsilon") -
             prediction_type=prediction_type,
         ),
     }
+
+
+def tiny_image_encoder(seed: int = 4) -> CLIPVisionModelWithProjection:
+    """An image encoder of two layers for pictures of 16 x 16 pixels."""
+    torch.manual_seed(seed)
+    config = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        projection_dim=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=8,
+    )
+    return CLIPVisionModelWithProjection(config).eval()
+
+
+def tiny_ip_adapter(unet: UNet2DConditionModel, *, width: int = 8) -> dict[str, Any]:
+    """Weights of an IP-Adapter for a U-Net, as they lie in its file: four picture tokens."""
+    torch.manual_seed(5)
+    projection = {
+        "proj.weight": torch.randn(4 * TEXT_WIDTH, width),
+        "proj.bias": torch.zeros(4 * TEXT_WIDTH),
+        "norm.weight": torch.ones(TEXT_WIDTH),
+        "norm.bias": torch.zeros(TEXT_WIDTH),
+    }
+    adapter = {}
+    for number, name in enumerate(unet.attn_processors):
+        if name.endswith("attn2.processor"):
+            layer = unet.get_submodule(name.removesuffix(".processor"))
+            for part in ("k", "v"):
+                shape = (layer.inner_dim, TEXT_WIDTH)
+                adapter[f"{number}.to_{part}_ip.weight"] = torch.randn(shape)
+    return {"image_proj": projection, "ip_adapter": adapter}
