@@ -22,7 +22,7 @@ class AutoencoderTraining:
     """How the autoencoder is trained."""
 
     optimiser: OptimiserSettings = OptimiserSettings(
-        steps=7000, learning_rate=2e-3, decay=0.5
+        steps=6000, learning_rate=2e-3, decay=0.5
     )
     seed: int = 0
     batch: int = 8
