@@ -23,6 +23,7 @@ from pipelines.flags import (
     add_animate_arguments,
     animate_parser,
     reader,
+    usage_error,
 )
 
 INTERRUPTED = 130
@@ -31,6 +32,10 @@ UNFINISHED_COMMANDS = {
     "generate": "animate renders motion; pictures from text come later",
     "batch": "call animate once for each clip",
     "models": "give --model a folder that is already on disk",
+}
+UNFINISHED_TRAINING = {
+    "encoder": "toon is trained without one",
+    "subject": "animate needs no training for a new character",
 }
 
 
@@ -51,6 +56,7 @@ def run(parser: Parser, words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         arguments = parser.parse_all(list(words))
+        _quiet_libraries()
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
         _tell("interrupted: nothing unfinished was left behind")
@@ -107,8 +113,8 @@ def toolbox_parser() -> Parser:
     animate_tool = tools.add_parser("animate", help="one picture performs one video")
     add_animate_arguments(animate_tool, animate_command)
     _add_poses(tools.add_parser("poses", help="find, draw and convert key points"))
-    # _add_train(tools.add_parser("train", help="train the built-in model"))
-    # _add_evaluate(tools.add_parser("evaluate", help="measure results against the truth"))
+    _add_train(tools.add_parser("train", help="train the built-in model"))
+    _add_evaluate(tools.add_parser("evaluate", help="measure results against the truth"))
     doctor = tools.add_parser("doctor", help="check this machine, part by part")
     doctor.set_defaults(command=doctor_command)
     for name, remedy in UNFINISHED_COMMANDS.items():
@@ -156,6 +162,84 @@ def poses_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    tools = parser.add_subparsers(metavar="WHAT", required=True)
+    toon = tools.add_parser("toon", help="the built-in model; goes on where a run stopped")
+    toon.add_argument("run", metavar="RUN", type=Path, help="folder of the run")
+    toon.add_argument(
+        "--stage", metavar="NAME", default="all", help="autoencoder, denoiser, keypoints or all"
+    )
+    toon.add_argument("--config", metavar="FILE", type=Path, help="settings as TOML")
+    toon.add_argument("--export", metavar="DIR", type=Path, help="write the trained model there")
+    toon.set_defaults(command=train_toon_command)
+    for name, remedy in UNFINISHED_TRAINING.items():
+        tools.add_parser(name, help=NOT_YET).refusal = remedy
+
+
+def train_toon_command(arguments: argparse.Namespace) -> int:
+    """Train one stage or all stages of the built-in model, and export it if asked to."""
+    from dtvideo.config import load_settings
+    from pipelines.train_toon import STAGES, ToonTraining, export, train_stage
+
+    if arguments.stage not in ("all", *STAGES):
+        known = ", ".join((*STAGES, "all"))
+        raise usage_error("M11", "--stage", f"{arguments.stage!r} is unknown", f"one of {known}")
+    config = arguments.config
+    settings = load_settings(ToonTraining, config) if config else ToonTraining()
+    for stage in STAGES if arguments.stage == "all" else (arguments.stage,):
+        train_stage(stage, settings, arguments.run, report=_tell)
+    if arguments.export is not None:
+        export(arguments.run, arguments.export, report=_tell)
+        print(arguments.export)
+    return 0
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    tools = parser.add_subparsers(metavar="WHAT", required=True)
+    toon = tools.add_parser("toon", help="a model on drawn characters whose truth is known")
+    toon.add_argument("--model", metavar="NAME", default="toon")
+    toon.add_argument("--clips", metavar="N", type=int, default=40)
+    toon.add_argument("--frames", metavar="N", type=int, default=8)
+    toon.add_argument("--seed", metavar="N", type=int, default=0)
+    toon.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep pictures and scores")
+    toon.add_argument("--progress", metavar="bar|json|none", default="bar")
+    toon.set_defaults(command=evaluate_toon_command)
+    folders = tools.add_parser("folders", help="pictures against pictures of the same name")
+    folders.add_argument("predictions", metavar="PREDICTED", type=Path)
+    folders.add_argument("truths", metavar="TRUE", type=Path)
+    folders.add_argument("--masks", metavar="DIR", type=Path)
+    folders.add_argument("-o", "--output", metavar="FILE", type=Path, help="scores as JSON")
+    folders.set_defaults(command=evaluate_folders_command)
+
+
+def evaluate_toon_command(arguments: argparse.Namespace) -> int:
+    """Measure a model beside the baselines on held-out characters; print the table."""
+    from pipelines.evaluate import BASELINES, ToonEvaluation, evaluate_toon, pipeline_method
+    from pipelines.load_model import load_pipeline
+    from pipelines.progress import create_progress
+
+    settings = ToonEvaluation(arguments.clips, arguments.frames, seed=arguments.seed)
+    progress = create_progress(arguments.progress)
+    methods = {**BASELINES, arguments.model: pipeline_method(load_pipeline(arguments.model))}
+    with progress.stage("evaluate", settings.clips) as advance:
+        report = evaluate_toon(
+            methods, settings, output=arguments.output, progress=lambda *_: advance()
+        )
+    print(report.table())
+    return 0
+
+
+def evaluate_folders_command(arguments: argparse.Namespace) -> int:
+    """Measure a folder of pictures against another; print the table."""
+    from pipelines.evaluate import evaluate_folders
+
+    report = evaluate_folders(
+        arguments.predictions, arguments.truths, masks=arguments.masks, output=arguments.output
+    )
+    print(report.table())
+    return 0
+
+
 def doctor_command(arguments: argparse.Namespace) -> int:
     """Check every part of the installation and say how to mend it."""
     from pipelines.doctor import check_machine, worst
@@ -164,6 +248,14 @@ def doctor_command(arguments: argparse.Namespace) -> int:
     for finding in findings:
         print(finding)
     return 1 if worst(findings) == "FAIL" else 0
+
+
+def _quiet_libraries() -> None:
+    """Keep the libraries' own bars and advice off the terminal; ours says what matters."""
+    for name in ("TRANSFORMERS", "DIFFUSERS"):
+        os.environ.setdefault(f"{name}_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def _tell(text: str) -> None:
