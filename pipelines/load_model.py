@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.guidance import GuidanceSettings
-from dtvideo.models.components import load_component
+from dtvideo.models.components import explained_loading, load_component
+from dtvideo.models.controlnets import load_controlnet
 from dtvideo.models.index import CLASSES, read_index
 from dtvideo.models.placement import choose_device, choose_dtype
-from dtvideo.models.single_file import load_single_file, single_file_index
+from dtvideo.models.single_file import load_single_file, open_single_file
 from dtvideo.models.sources import TOON, ModelSource, find_model
-from dtvideo.models.weights import weight_files
+from dtvideo.models.weights import SUFFIX, check_safetensors, weight_files
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
 
@@ -40,7 +41,6 @@ def load_model(job: RenderJob) -> AnimationPipeline:
     if job.scheduler is not None:
         pipeline.scheduler = make_scheduler(job.scheduler, pipeline.scheduler)
     add_loras(pipeline, job.loras)
-    pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
@@ -50,8 +50,8 @@ def load_pipeline(
     """Load a model by name, ready to render; the network is never asked.
 
     model: toon, a folder saved by diffusers or by `AnimationPipeline`, a .safetensors
-    checkpoint, or a hub id that was fetched before. controlnet: a pose ControlNet's folder or
-    hub id, instead of the model's own.
+    checkpoint, or a hub id that was fetched before. controlnet: a pose ControlNet's folder, file
+    or hub id, instead of the model's own.
     device: auto, cpu, cuda or mps; dtype: auto, float32, float16 or bfloat16.
     Raises: ModelError M1 when something is missing, M2 when a file is damaged, M3 for a pickle,
     M5 when parts do not fit, M6 for a class that is not known; ResourceError M10 for a device
@@ -61,7 +61,7 @@ def load_pipeline(
     precision = choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, place)
     source = find_model(model)
     if source.kind == "file":
-        index = single_file_index(source.path)
+        index = open_single_file(source.path)
         parts = load_single_file(source.path, index, dtype=precision)
     else:
         index = read_index(source.path)
@@ -70,27 +70,13 @@ def load_pipeline(
             for part, kind in index.parts.items()
             if part != "controlnet"
         }
-    folder = controlnet_folder(controlnet, index.folder)
-    parts["controlnet"] = load_component(folder, CLASSES["controlnet"][0], dtype=precision)
-    pipeline = AnimationPipeline(**parts, defaults=dict(index.defaults))
-    return pipeline.to(place)
-
-
-def controlnet_folder(name: str | None, model: Path) -> Path:
-    """Return the folder of the pose ControlNet: the named one, or else the model's own.
-
-    Raises: ModelError M1 when the model has none and none is named.
-    """
-    if name is not None:
-        return find_model(name).path
-    if (model / "controlnet").is_dir():
-        return model / "controlnet"
-    raise ModelError(
-        "M1",
-        model,
-        "has no controlnet folder: a Stable Diffusion checkpoint needs a pose ControlNet",
-        "give one with --controlnet, for example lllyasviel/control_v11p_sd15_openpose",
+    parts["controlnet"] = load_controlnet(
+        controlnet, model=index.folder, unet=parts["unet"], dtype=precision
     )
+    pipeline = AnimationPipeline(**parts, defaults=dict(index.defaults))
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(place)
+    return pipeline
 
 
 def make_scheduler(name: str, current: Any) -> Any:
@@ -110,26 +96,25 @@ def make_scheduler(name: str, current: Any) -> Any:
 def add_loras(pipeline: AnimationPipeline, loras: Sequence[tuple[str, float]]) -> None:
     """Load LoRA files, safetensors only, and set their scales.
 
-    Raises: ModelError M1 when a file is missing, M3 when it is of another kind, M5 when it
-    does not fit.
+    Raises: ModelError M1 when a file is missing, M2 when it is damaged, M3 when it is of
+    another kind, M5 when it does not fit.
     """
-    names = []
-    for index, (file, scale) in enumerate(loras):
+    names = [f"lora{index}" for index in range(len(loras))]
+    for name, (file, _) in zip(names, loras, strict=True):
         path = Path(file)
-        if not path.is_file():
-            raise ModelError("M1", file, "no such LoRA file", "check the path")
-        if path.suffix != ".safetensors":
-            raise ModelError("M3", file, "is not .safetensors", "convert it first")
-        names.append((f"lora{index}", scale))
-        try:
+        if path.exists() and path.suffix.lower() != SUFFIX:
+            raise ModelError("M3", file, f"is not {SUFFIX}", "convert it first")
+        keys = sorted(check_safetensors(path))
+        remedy = f"give a LoRA of this family; this one begins with {', '.join(keys[:3])}"
+        with explained_loading(path, remedy):
             pipeline.load_lora_weights(
-                path.parent, weight_name=path.name, adapter_name=names[-1][0], use_safetensors=True
+                path.parent, weight_name=path.name, adapter_name=name, local_files_only=True
             )
-        except (ValueError, KeyError, RuntimeError, OSError) as error:
-            summary = " ".join(str(error).split())[:200]
-            raise ModelError("M5", file, f"does not fit the model: {summary}") from error
+        if not any(name in adapters for adapters in pipeline.get_list_adapters().values()):
+            problem = f"none of its {len(keys)} weights fits the model"
+            raise ModelError("M5", file, problem, remedy)
     if names:
-        pipeline.set_adapters([name for name, _ in names], [scale for _, scale in names])
+        pipeline.set_adapters(names, [scale for _, scale in loras])
 
 
 def clip_settings(job: RenderJob, pipeline: AnimationPipeline) -> ClipSettings:
@@ -164,34 +149,35 @@ def native_side(pipeline: AnimationPipeline) -> int:
 def describe_model(job: RenderJob, pipeline: AnimationPipeline) -> dict[str, object]:
     """Return names, classes and the hashes of the weight files, for the side-car."""
     source = find_model(job.model)
-    files = _used_files(source)
-    if job.controlnet is not None:
-        files |= {
-            f"--controlnet/{path.name}": path
-            for path in weight_files(find_model(job.controlnet).path)
-        }
-    files |= {f"--lora/{Path(name).name}": Path(name) for name, _ in job.loras}
     return {
         "name": job.model,
         "kind": source.kind,
         "revision": source.path.name if source.kind == "hub" else None,
-        "controlnet": job.controlnet,
         "class": type(pipeline).__name__,
         "scheduler": type(pipeline.scheduler).__name__,
         "prediction_type": pipeline.scheduler.config.get("prediction_type"),
         "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
         "device": str(pipeline.device),
-        "sha256": {name: sha256_file(path) for name, path in files.items()},
+        "sha256": {name: sha256_file(path) for name, path in _used_files(job, source).items()},
     }
 
 
-def _used_files(source: ModelSource) -> dict[str, Path]:
-    """Return the weight files of a model by their name inside it."""
-    if source.kind == "file":
-        return {source.path.name: source.path}
-    folders = (source.path / part for part in CLASSES if (source.path / part).is_dir())
-    files = (path for folder in folders for path in sorted(folder.glob("*.safetensors")))
-    return {path.relative_to(source.path).as_posix(): path for path in files}
+def _used_files(job: RenderJob, source: ModelSource) -> dict[str, Path]:
+    """Return every weight file of a job, named by where it belongs."""
+    is_file = source.kind == "file"
+    folder = open_single_file(source.path).folder if is_file else source.path
+    parts = ["controlnet"] if is_file else list(CLASSES)
+    files = {source.path.name: source.path} if is_file else {}
+    if job.controlnet is not None:
+        parts.remove("controlnet")
+        named = find_model(job.controlnet).path
+        found = weight_files(named) if named.is_dir() else [named]
+        files |= {f"--controlnet/{path.name}": path for path in found}
+    for part in parts:
+        if any((folder / part).glob("*.safetensors")):
+            files |= {f"{part}/{path.name}": path for path in weight_files(folder / part)}
+    loras = enumerate(Path(name) for name, _ in job.loras)
+    return files | {f"--lora/{index}/{path.name}": path for index, path in loras}
 
 
 def _changed(settings: Settings, **values: Any) -> Settings:

@@ -1,6 +1,7 @@
 """One part of a model at a time, through diffusers' and transformers' own loaders."""
 
 import importlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,19 +56,22 @@ def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
 
 
 @contextmanager
-def explained_loading(path: Path) -> Iterator[None]:
+def explained_loading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
     """Keep loaders quiet, and turn what they say about misfits into a ModelError M5."""
     try:
         with _quiet():
             yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except NotImplementedError as error:  # torch: a weight that nothing was loaded into
+        problem = "lacks weights that its configuration asks for"
+        raise ModelError("M5", path, problem, remedy) from error
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
         summary = " ".join(str(error).split())[:300]
-        raise ModelError("M5", path, f"cannot be loaded: {summary}", "fetch it again") from error
+        raise ModelError("M5", path, f"cannot be loaded: {summary}", remedy) from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Switch off the loaders' bars and notices, and put back what was set."""
+    """Switch off the loaders' bars, notices and warnings, and put back what was set."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -77,7 +81,8 @@ def _quiet() -> Iterator[None]:
         logging.disable_progress_bar()
         logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         for logging, (had_bars, verbosity) in zip(both, before, strict=True):
             if had_bars:

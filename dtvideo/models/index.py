@@ -94,6 +94,8 @@ def read_index(folder: Path) -> ModelIndex:
         if part not in parts:
             raise ModelError("M1", path, f"names no {part}", "fetch the model again, whole")
     defaults = content.get("defaults") or {}
+    if not isinstance(defaults, dict):
+        raise ModelError("M2", path, f"defaults are {defaults!r}", "give settings by name")
     return ModelIndex(folder, parts, defaults)
 
 

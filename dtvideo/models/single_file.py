@@ -42,16 +42,24 @@ def config_folder(path: Path) -> Path:
         ) from error
 
 
+def open_single_file(path: Path) -> ModelIndex:
+    """Check a single file and return what its configuration folder says.
+
+    Raises: ModelError M1 when there is no such folder, M2 and M3 as `check_safetensors`, M5 when
+    the file is no Stable Diffusion checkpoint; UsageError U2 for the SDXL family.
+    """
+    _check_names(path)
+    return read_index(config_folder(path))
+
+
 def load_single_file(path: Path, index: ModelIndex, *, dtype: torch.dtype) -> dict[str, Any]:
     """Load vae, text encoder and U-Net from the file, tokenizer and scheduler from the folder.
 
-    index: of the folder that `config_folder` found.
-    Raises: ModelError M2 and M3 as `check_safetensors`, M5 when the file is no such checkpoint;
-    UsageError U2 for the SDXL family.
+    index: as `open_single_file` returned it.
+    Raises: ModelError M1 when configuration is missing, M5 when weights are.
     """
     from diffusers import StableDiffusionPipeline
 
-    _check_names(path)
     words = {
         part: load_component(index.folder / part, index.parts[part], dtype=dtype)
         for part in ("tokenizer", "scheduler")
@@ -67,14 +75,7 @@ def load_single_file(path: Path, index: ModelIndex, *, dtype: torch.dtype) -> di
             **words,
             **unused,
         )
-    parts = {part: getattr(whole, part) for part in NEEDED}
-    _check_filled(path, parts)
-    return parts
-
-
-def single_file_index(path: Path) -> ModelIndex:
-    """Return what the configuration folder of a single file says."""
-    return read_index(config_folder(path))
+    return {part: getattr(whole, part) for part in NEEDED}
 
 
 def _check_names(path: Path) -> None:
@@ -89,11 +90,3 @@ def _check_names(path: Path) -> None:
             f"is no whole checkpoint: it has no {UNET_PREFIX}...; first names: {first}",
             "a LoRA goes to --lora, a ControlNet to --controlnet",
         )
-
-
-def _check_filled(path: Path, parts: dict[str, Any]) -> None:
-    for part in ("vae", "text_encoder", "unet"):
-        empty = [name for name, value in parts[part].named_parameters() if value.is_meta]
-        if empty:
-            first = ", ".join(empty[:3])
-            raise ModelError("M5", path, f"lacks {len(empty)} weights of the {part}: {first}")

@@ -100,10 +100,10 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
 
 def _refuse_start(path: Path, length: int) -> NoReturn:
     with path.open("rb") as file:
-        start = file.read(8)
+        start = file.read(9)
     if start.startswith(PICKLE_STARTS):
         _raise_pickle(path, "is a pickle under another name: it can run any code when opened")
-    if len(start) < 8:
+    if len(start) < 9:
         _raise_damaged(path, f"is cut off: {len(start)} bytes")
     if length > MAX_HEADER_BYTES:
         _raise_damaged(path, f"its header claims {length} bytes, over {MAX_HEADER_BYTES}")

@@ -115,9 +115,9 @@ class ToonDetector:
 
     def __init__(self, folder: Path = WEIGHTS) -> None:
         """Load the net; raises ModelError M1 when the weights are not there."""
-        from dtvideo.models.loading import load_keypoint_net
+        from dtvideo.models.components import load_module
 
-        self._net = load_keypoint_net(folder)
+        self._net = load_module(KeypointNet, folder, dtype=torch.float32)
 
     @torch.inference_mode()
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Pose]:

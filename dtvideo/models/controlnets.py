@@ -1,0 +1,71 @@
+"""The pose ControlNet of a model: its own, or one that is named."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dtvideo.errors import ModelError
+from dtvideo.models.components import explained_loading, load_component
+from dtvideo.models.index import CLASSES
+from dtvideo.models.sources import find_model
+from dtvideo.models.weights import check_safetensors
+
+FITTING = ("in_channels", "cross_attention_dim", "block_out_channels")
+
+
+def load_controlnet(name: str | None, *, model: Path, unet: Any, dtype: torch.dtype) -> Any:
+    """Load the named ControlNet, or else the one in the model's own folder.
+
+    name: a folder, a .safetensors file or a hub id; unet: the one that it is to guide.
+    Raises: ModelError M1 when there is none, M2 and M3 for unsafe files, M5 when it does not fit
+    the U-Net.
+    """
+    path = _own_folder(model) if name is None else find_model(name).path
+    if path.is_dir():
+        controlnet = load_component(path, CLASSES["controlnet"][0], dtype=dtype)
+    else:
+        controlnet = _load_file(path, unet=unet, dtype=dtype)
+    _check_fit(path, controlnet, unet)
+    return controlnet
+
+
+def _own_folder(model: Path) -> Path:
+    if not (model / "controlnet").is_dir():
+        raise ModelError(
+            "M1",
+            model,
+            "has no controlnet folder: a Stable Diffusion checkpoint needs a pose ControlNet",
+            "give one with --controlnet, for example lllyasviel/control_v11p_sd15_openpose",
+        )
+    return model / "controlnet"
+
+
+def _load_file(path: Path, *, unet: Any, dtype: torch.dtype) -> Any:
+    """Load a ControlNet from one file, with original or diffusers names, built as the U-Net is."""
+    from diffusers import ControlNetModel
+
+    check_safetensors(path)
+    with tempfile.TemporaryDirectory(prefix="dtvideo-") as folder, explained_loading(path):
+        with torch.device("meta"):
+            ControlNetModel.from_unet(unet, load_weights_from_unet=False).save_config(folder)
+        return ControlNetModel.from_single_file(
+            str(path), config=folder, dtype=dtype, local_files_only=True
+        )
+
+
+def _check_fit(path: Path, controlnet: Any, unet: Any) -> None:
+    for name in FITTING:
+        found, wanted = controlnet.config[name], unet.config[name]
+        if _plain(found) != _plain(wanted):
+            raise ModelError(
+                "M5",
+                path,
+                f"does not fit the model's U-Net: {name} is {found}, not {wanted}",
+                "give a ControlNet that was trained for this family",
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value
