@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from dtvideo.images import fit_to
 from dtvideo.puppet import Puppet
@@ -16,8 +16,9 @@ from pipelines.job import Colour
 from pipelines.prepare import Reference
 from poses.types import Pose
 
-DIFFERENT = 24.0
-"""Mean difference of a pixel from the ground, of 255, at which it surely is the character's."""
+ALIKE, DIFFERENT = 8.0, 32.0
+"""Mean difference from the ground, of 255, up to which a pixel is ground, and from which on it is
+the character's."""
 REACH = 0.05
 """How far the character may stand out of the puppet's silhouette, in picture sides."""
 
@@ -46,8 +47,10 @@ class Backdrop:
             return frame
         matte = self.matte(frame, pose)
         if self.kind == "alpha":
-            return np.dstack([frame, np.round(matte * 255).astype(np.uint8)])
-        return laid_over(frame, self._ground(frame.shape, driving), matte)
+            colours = without_ground(frame, self.puppet.ground, matte)
+            return np.dstack([colours, np.round(matte * 255).astype(np.uint8)])
+        plate = self._plate(frame.shape, driving)
+        return exchanged(frame, matte, ground=self.puppet.ground, plate=plate)
 
     def matte(self, frame: Picture, pose: Pose) -> Matte:
         """Return how much each pixel is the character's, 0 to 1."""
@@ -55,30 +58,45 @@ class Backdrop:
         near = cv2.dilate(silhouette, _disc(REACH, frame.shape))
         core = cv2.erode(silhouette, _disc(REACH / 2, frame.shape))
         distance = np.abs(frame.astype(np.float32) - self.puppet.ground).mean(axis=2)
-        different = (distance / DIFFERENT).clip(0, 1)
+        different = ((distance - ALIKE) / (DIFFERENT - ALIKE)).clip(0, 1)
         soft: Matte = cv2.GaussianBlur(np.maximum(near * different, core), (3, 3), 0)
         return soft.clip(0, 1)
 
-    def _ground(self, shape: tuple[int, ...], driving: Plate | None) -> Picture:
+    def _plate(self, shape: tuple[int, ...], driving: Plate | None) -> Picture:
         if self.kind == "driver":
             assert driving is not None
             return filled(driving, (shape[1], shape[0]))
         return np.full(shape, self.kind, np.uint8)
 
 
-def laid_over(frame: Picture, ground: Picture, matte: Matte) -> Picture:
-    """Return the frame over the ground, weighted by the matte."""
-    weight = matte[..., None]
-    mixed: Picture = np.round(frame * weight + ground * (1 - weight)).astype(np.uint8)
-    return mixed
+def exchanged(frame: Picture, matte: Matte, *, ground: Picture, plate: Picture) -> Picture:
+    """Return the frame with a plate instead of its ground, wherever the matte lets it through.
+
+    A soft edge holds its share of the ground; exactly that share is exchanged, so no rim stays.
+    """
+    through = (1 - matte)[..., None]
+    mixed = frame + through * (plate.astype(np.float32) - ground)
+    return to_picture(mixed)
+
+
+def without_ground(frame: Picture, ground: Picture, matte: Matte) -> Picture:
+    """Return the character's own colours: the frame with the ground's share taken out."""
+    weight = np.maximum(matte, 1 / 255)[..., None]
+    return to_picture((frame - (1 - weight) * ground) / weight)
+
+
+def to_picture(values: Float[np.ndarray, "h w 3"]) -> Picture:
+    """Round to 8 bits, within range."""
+    picture: Picture = np.round(values).clip(0, 255).astype(np.uint8)
+    return picture
 
 
 def opaque(frame: UInt8[np.ndarray, "h w c"]) -> Picture:
     """Return a frame for the eye: transparent parts over a light grey."""
     if frame.shape[2] == 3:
         return frame
-    colour, alpha = frame[..., :3], frame[..., 3].astype(np.float32) / 255
-    return laid_over(colour, np.full_like(colour, PAPER), alpha)
+    weight = frame[..., 3:].astype(np.float32) / 255
+    return to_picture(frame[..., :3] * weight + PAPER * (1 - weight))
 
 
 def filled(picture: Plate, size: tuple[int, int]) -> Picture:

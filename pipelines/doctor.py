@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -157,7 +158,9 @@ def check_openpose() -> Finding:
     """Load the OpenPose back end, whose weights are a separate matter."""
     if not _installed("controlnet-aux"):
         return Finding("openpose", WARN, "not installed", "pip install controlnet-aux")
-    import controlnet_aux.open_pose  # noqa: F401
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import controlnet_aux.open_pose  # noqa: F401
 
     return Finding("openpose", OK, "code loads; weights are loaded on use (non-commercial licence)")
 

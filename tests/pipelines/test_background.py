@@ -3,7 +3,7 @@ import pytest
 
 from dtvideo.segmentation.masks import overlap
 from dtvideo.toon.world import HELD_OUT_IDENTITIES, sample_scene, scene_drawings
-from pipelines.background import Backdrop, filled, laid_over
+from pipelines.background import Backdrop, exchanged, filled, opaque, without_ground
 from pipelines.prepare import Reference
 
 
@@ -53,6 +53,15 @@ def test_a_plate_of_another_shape_is_cut_to_fill_the_frame():
     assert (filled(plate, (20, 20)) == 200).all()
 
 
-def test_half_a_matte_is_half_of_each():
-    frame, ground = np.full((2, 2, 3), 200, np.uint8), np.full((2, 2, 3), 100, np.uint8)
-    assert (laid_over(frame, ground, np.full((2, 2), 0.5, np.float32)) == 150).all()
+def test_a_soft_edge_exchanges_its_share_of_the_ground():
+    ground, plate = np.full((2, 2, 3), 100, np.uint8), np.full((2, 2, 3), 40, np.uint8)
+    matte = np.full((2, 2), 0.5, np.float32)
+    frame = np.full((2, 2, 3), 150, np.uint8)  # half character of 200, half ground of 100
+    assert (without_ground(frame, ground, matte) == 200).all()
+    assert (exchanged(frame, matte, ground=ground, plate=plate) == 120).all()
+
+
+def test_transparent_frames_are_shown_over_light_grey():
+    frame = np.zeros((1, 2, 4), np.uint8)
+    frame[0, 0, 3] = 255
+    assert opaque(frame).tolist() == [[[0, 0, 0], [230, 230, 230]]]
