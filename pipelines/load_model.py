@@ -9,7 +9,7 @@ from dtvideo.errors import ModelError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.models.components import explained_loading, load_component
-from dtvideo.models.controlnets import load_controlnet
+from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from dtvideo.models.index import CLASSES, read_index
 from dtvideo.models.placement import choose_device, choose_dtype
 from dtvideo.models.single_file import load_single_file, open_single_file
@@ -60,19 +60,18 @@ def load_pipeline(
     place = choose_device(device)
     precision = choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, place)
     source = find_model(model)
-    if source.kind == "file":
-        index = open_single_file(source.path)
+    is_file = source.kind == "file"
+    index = open_single_file(source.path) if is_file else read_index(source.path)
+    guide = find_controlnet(controlnet, model=index.folder)
+    if is_file:
         parts = load_single_file(source.path, index, dtype=precision)
     else:
-        index = read_index(source.path)
         parts = {
             part: load_component(index.folder / part, kind, dtype=precision)
             for part, kind in index.parts.items()
             if part != "controlnet"
         }
-    parts["controlnet"] = load_controlnet(
-        controlnet, model=index.folder, unet=parts["unet"], dtype=precision
-    )
+    parts["controlnet"] = load_controlnet(guide, unet=parts["unet"], dtype=precision)
     pipeline = AnimationPipeline(**parts, defaults=dict(index.defaults))
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(place)

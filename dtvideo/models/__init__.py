@@ -1,7 +1,7 @@
 """Models on disk: where they lie, whether they are safe to open, and their parts one by one."""
 
 from dtvideo.models.components import load_component, load_module
-from dtvideo.models.controlnets import load_controlnet
+from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from dtvideo.models.index import ModelIndex, read_index
 from dtvideo.models.placement import choose_device, choose_dtype
 from dtvideo.models.single_file import load_single_file, open_single_file
@@ -15,6 +15,7 @@ __all__ = [
     "check_weights",
     "choose_device",
     "choose_dtype",
+    "find_controlnet",
     "find_model",
     "load_component",
     "load_controlnet",

@@ -15,23 +15,14 @@ from dtvideo.models.weights import check_safetensors
 FITTING = ("in_channels", "cross_attention_dim", "block_out_channels")
 
 
-def load_controlnet(name: str | None, *, model: Path, unet: Any, dtype: torch.dtype) -> Any:
-    """Load the named ControlNet, or else the one in the model's own folder.
+def find_controlnet(name: str | None, *, model: Path) -> Path:
+    """Return the folder or file of the named ControlNet, or else the one in the model's folder.
 
-    name: a folder, a .safetensors file or a hub id; unet: the one that it is to guide.
-    Raises: ModelError M1 when there is none, M2 and M3 for unsafe files, M5 when it does not fit
-    the U-Net.
+    name: a folder, a .safetensors file or a hub id.
+    Raises: ModelError M1 when there is none, M3 for a file of another kind.
     """
-    path = _own_folder(model) if name is None else find_model(name).path
-    if path.is_dir():
-        controlnet = load_component(path, CLASSES["controlnet"][0], dtype=dtype)
-    else:
-        controlnet = _load_file(path, unet=unet, dtype=dtype)
-    _check_fit(path, controlnet, unet)
-    return controlnet
-
-
-def _own_folder(model: Path) -> Path:
+    if name is not None:
+        return find_model(name).path
     if not (model / "controlnet").is_dir():
         raise ModelError(
             "M1",
@@ -40,6 +31,20 @@ def _own_folder(model: Path) -> Path:
             "give one with --controlnet, for example lllyasviel/control_v11p_sd15_openpose",
         )
     return model / "controlnet"
+
+
+def load_controlnet(path: Path, *, unet: Any, dtype: torch.dtype) -> Any:
+    """Load a ControlNet from its folder or file for the U-Net that it is to guide.
+
+    Raises: ModelError M1 when something is missing, M2 and M3 for unsafe files, M5 when it does
+    not fit the U-Net.
+    """
+    if path.is_dir():
+        controlnet = load_component(path, CLASSES["controlnet"][0], dtype=dtype)
+    else:
+        controlnet = _load_file(path, unet=unet, dtype=dtype)
+    _check_fit(path, controlnet, unet)
+    return controlnet
 
 
 def _load_file(path: Path, *, unet: Any, dtype: torch.dtype) -> Any:

@@ -370,6 +370,33 @@ def test_a_lora_changes_the_frames_by_its_scale(own_folder, lora):
     assert np.abs(frame(0.5, 0.5) - whole).max() <= 1
 
 
+def test_a_lora_with_kohyas_names_does_the_same(own_folder, lora, tmp_path):
+    kohya = {}
+    for name, value in load_file(lora).items():
+        layer, _, matrix = name.removesuffix(".weight").rpartition(".")
+        stem = f"lora_unet_{layer.removeprefix('unet.').replace('.', '_')}"
+        kohya[f"{stem}.{'lora_down' if matrix == 'lora_A' else 'lora_up'}.weight"] = value
+        kohya[f"{stem}.alpha"] = torch.tensor(2.0)
+    save_file(kohya, tmp_path / "kohya.safetensors")
+    frames = []
+    for path in (lora, tmp_path / "kohya.safetensors"):
+        pipeline = load_pipeline(str(own_folder))
+        add_loras(pipeline, [(str(path), 1.0)])
+        frames.append(first_frame(pipeline))
+    assert np.array_equal(*frames)
+
+
+def test_a_tokenizer_in_the_older_layout_gives_the_same_tokens(copied):
+    folder = copied / "tokenizer"
+    expected = load_pipeline(str(copied)).tokenizer("a girl dancing").input_ids
+    whole = json.loads((folder / "tokenizer.json").read_text())["model"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(whole["vocab"]))
+    merges = (pair if isinstance(pair, str) else " ".join(pair) for pair in whole["merges"])
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
+    assert load_pipeline(str(copied)).tokenizer("a girl dancing").input_ids == expected
+
+
 def test_m5_a_lora_that_touches_nothing_names_its_weights(own_folder, tmp_path):
     save_file({"unet.elsewhere.lora_A.weight": torch.ones(2, 4)}, tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match=r"M5.*begins with unet\.elsewhere"):

@@ -4,7 +4,7 @@ from diffusers import ControlNetModel
 from safetensors.torch import save_file
 
 from dtvideo.errors import ModelError
-from dtvideo.models.controlnets import load_controlnet
+from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from tests.single_file import original_checkpoint, original_controlnet
 from tests.tiny_models import BLOCKS, tiny_components, tiny_unet
 
@@ -15,7 +15,7 @@ def unet():
 
 
 def load(path, unet):
-    return load_controlnet(str(path), model=path.parent, unet=unet, dtype=torch.float32)
+    return load_controlnet(path, unet=unet, dtype=torch.float32)
 
 
 @pytest.mark.parametrize("naming", ["diffusers", "original"])
@@ -49,6 +49,14 @@ def test_m5_another_width_of_text_is_named(unet, tmp_path):
         load(tmp_path, unet)
 
 
-def test_m1_a_missing_one_is_named(unet, tmp_path):
+def test_a_named_one_wins_over_the_models_own(tmp_path):
+    own, other = tmp_path / "model" / "controlnet", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir(parents=True)
+    assert find_controlnet(None, model=tmp_path / "model") == own
+    assert find_controlnet(str(other), model=tmp_path / "model") == other
+
+
+def test_m1_a_missing_one_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"M1.*none\.safetensors"):
-        load(tmp_path / "none.safetensors", unet)
+        find_controlnet(str(tmp_path / "none.safetensors"), model=tmp_path)
