@@ -122,7 +122,7 @@ def toolbox_parser() -> Parser:
     return parser
 
 
-def _add_poses(parser: argparse.ArgumentParser) -> None:
+def _add_poses(parser: Parser) -> None:
     tools = parser.add_subparsers(metavar="WHAT", required=True)
     extract = tools.add_parser("extract", help="find the person of a video: a clip file")
     extract.add_argument("source", metavar="VIDEO", type=Path)
@@ -162,7 +162,7 @@ def poses_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _add_train(parser: argparse.ArgumentParser) -> None:
+def _add_train(parser: Parser) -> None:
     tools = parser.add_subparsers(metavar="WHAT", required=True)
     toon = tools.add_parser("toon", help="the built-in model; goes on where a run stopped")
     toon.add_argument("run", metavar="RUN", type=Path, help="folder of the run")
@@ -194,7 +194,7 @@ def train_toon_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+def _add_evaluate(parser: Parser) -> None:
     tools = parser.add_subparsers(metavar="WHAT", required=True)
     toon = tools.add_parser("toon", help="a model on drawn characters whose truth is known")
     toon.add_argument("--model", metavar="NAME", default="toon")

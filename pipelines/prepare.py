@@ -4,10 +4,11 @@ The reference becomes a picture, a mask and a pose on the working canvas; the dr
 person's key points, one pose for each frame, fitted to the reference.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from math import sqrt
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +34,15 @@ from poses.types import Pose, PoseSequence, confident, parts_of
 REFERENCE_DETECTORS = ("toon", "mediapipe")
 MINIMUM_JOINTS = 6
 MINIMUM_INSIDE = 0.6
+
+MISTAKABLE = 40.0
+GROUNDS: Mapping[str, tuple[int, int, int]] = {
+    "white": (255, 255, 255),
+    "pale blue": (190, 215, 240),
+    "grey": (128, 128, 128),
+    "black": (0, 0, 0),
+}
+"""Colours to lay a transparent picture over, the first best that it has least of."""
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Mask = Float32[np.ndarray, "h w"]
@@ -66,6 +76,27 @@ class Driver:
 
     def __len__(self) -> int:
         return len(self.fitted)
+
+
+def load_reference(path: Path) -> LoadedImage:
+    """Read the character's picture; a transparent one is laid over a colour it does not have.
+
+    Raises: MediaError V1, R4-R10.
+    """
+    loaded = load_image(path)
+    if loaded.alpha is None:
+        return loaded
+    own = loaded.rgb[loaded.alpha > 127].astype(np.float32)
+    name = min(GROUNDS, key=lambda name: _share_near(own, GROUNDS[name]))
+    notice = f"the picture is transparent; it is laid over {name}"
+    placed = load_image(path, background=GROUNDS[name])
+    return replace(placed, notices=(*placed.notices, notice))
+
+
+def _share_near(colours: Float32[np.ndarray, "n 3"], ground: tuple[int, int, int]) -> float:
+    """Return the share of colours that could be mistaken for a ground, to a hundredth."""
+    distance = np.abs(colours - np.array(ground, np.float32)).max(axis=1)
+    return round(float((distance < MISTAKABLE).mean()), 2) if len(colours) else 0.0
 
 
 def choose_size(

@@ -14,7 +14,7 @@ from itertools import repeat
 from pathlib import Path
 
 from dtvideo.files import check_input, check_output
-from dtvideo.images import LoadedImage, load_image
+from dtvideo.images import LoadedImage
 from dtvideo.sheet import SheetColumn, evenly_spaced, save_sheet
 from dtvideo.video import FrameWriter, VideoInfo, open_writer, probe
 from dtvideo.video.writers import frame_path
@@ -28,6 +28,7 @@ from pipelines.prepare import (
     choose_size,
     driving_frames,
     frame_slice,
+    load_reference,
     prepare_driver,
     prepare_reference,
 )
@@ -162,7 +163,7 @@ def check_outputs(job: RenderJob) -> None:
 
 def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoInfo | None]:
     """Open every input that the job names, so that a wrong one is told before the model loads."""
-    loaded = load_image(job.reference)
+    loaded = load_reference(job.reference)
     sidecar.add_input("reference", job.reference, size=list(loaded.rgb.shape[1::-1]))
     info = None
     if job.driver is not None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dtvideo.images import place
-from pipelines.prepare import choose_size, fit_and_extend, mask_box, moved
+from pipelines.prepare import choose_size, fit_and_extend, load_reference, mask_box, moved
 from poses.types import Pose, PoseSequence, missing_joints
 
 
@@ -44,6 +44,21 @@ def test_poses_move_with_the_picture_and_missing_joints_stay_missing():
     assert np.isnan(there.body[1:, :2]).all()
     clip = moved(PoseSequence.from_poses([pose, pose]), placement)
     np.testing.assert_allclose(clip.body[1, 0], (20, 20, 1))
+
+
+@pytest.mark.parametrize(
+    ("colour", "ground", "name"),
+    [((200, 40, 40), (255, 255, 255), "white"), ((250, 250, 250), (190, 215, 240), "pale blue")],
+)
+def test_a_transparent_picture_is_laid_over_a_colour_it_does_not_have(
+    make_picture, colour, ground, name
+):
+    pixels = np.zeros((32, 32, 4), np.uint8)
+    pixels[8:24, 8:24] = (*colour, 255)
+    loaded = load_reference(make_picture("hero.png", pixels))
+    assert tuple(loaded.rgb[0, 0]) == ground
+    assert tuple(loaded.rgb[16, 16]) == colour
+    assert loaded.notices == (f"the picture is transparent; it is laid over {name}",)
 
 
 def test_the_box_of_a_mask_is_where_it_is_more_than_half():
