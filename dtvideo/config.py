@@ -22,7 +22,9 @@ def load_settings(
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError("C1", path, f"cannot be read ({error.strerror})", "check the path") from None
+        raise UsageError(
+            "C1", path, f"cannot be read ({error.strerror})", "check the path"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("C2", path, f"is not TOML: {error}", "mend that line") from None
     return settings_from(kind, {**values, **(overrides or {})}, origin=path)

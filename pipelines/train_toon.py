@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from dtvideo.errors import ModelError
 from dtvideo.toon.data import picture_chunk
-from dtvideo.toon.learn_autoencoder import AutoencoderTraining, train_autoencoder
 from dtvideo.toon.keypoints import KeypointNet
+from dtvideo.toon.learn_autoencoder import AutoencoderTraining, train_autoencoder
 from dtvideo.toon.learn_denoiser import DenoiserTraining, build_denoiser, train_denoiser
 from dtvideo.toon.learn_keypoints import KeypointTraining, train_keypoints
 from dtvideo.toon.model import build_autoencoder, build_scheduler

@@ -1,5 +1,6 @@
 """The key-point net for drawn figures, and the pose detector made of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dtvideo.errors import ModelError
 from dtvideo.images import fit_to
 from poses.types import BODY_JOINTS, Pose
 
@@ -27,20 +27,24 @@ class KeypointNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """
 
     @register_to_config
-    def __init__(self, channels: tuple[int, ...] = (24, 48, 64, 96, 128), size: int = 128) -> None:
+    def __init__(self, channels: Sequence[int] = (24, 48, 96, 128), size: int = 128) -> None:
         super().__init__()
-        widths = list(channels)
-        self.stem = _stage(3, widths[0], stride=1)
+        half, quarter, eighth, sixteenth = channels
         self.down = nn.ModuleList(
-            _stage(before, after, stride=2) for before, after in zip(widths, widths[1:], strict=False)
+            (
+                _stage(3, half),
+                _stage(half, quarter),
+                _stage(quarter, eighth),
+                _stage(eighth, sixteenth),
+            )
         )
-        self.middle = nn.Sequential(_Residual(widths[-1]), _Residual(widths[-1]))
+        self.middle = nn.Sequential(_Residual(sixteenth), _Residual(sixteenth))
         self.across = nn.ModuleList(
-            nn.Conv2d(above, below, 1) for above, below in ((widths[4], widths[3]), (widths[3], widths[2]))
+            (nn.Conv2d(sixteenth, eighth, 1), nn.Conv2d(eighth, quarter, 1))
         )
-        self.up = nn.ModuleList((_Residual(widths[3]), _Residual(widths[2])))
-        self.maps = nn.Conv2d(widths[2], BODY_JOINTS, 1)
-        self.presence = nn.Linear(widths[4], BODY_JOINTS)
+        self.up = nn.ModuleList((_Residual(eighth), _Residual(quarter)))
+        self.maps = nn.Conv2d(quarter, BODY_JOINTS, 1)
+        self.presence = nn.Linear(sixteenth, BODY_JOINTS)
 
     def forward(
         self, pixels: Float[Tensor, "b 3 h w"]
@@ -49,12 +53,13 @@ class KeypointNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
         pixels: RGB in [-1, 1], sides that 16 divides.
         """
-        levels = [self.stem(pixels)]
+        levels, hidden = [], pixels
         for stage in self.down:
-            levels.append(stage(levels[-1]))
-        hidden = self.middle(levels[-1])
+            hidden = stage(hidden)
+            levels.append(hidden)
+        hidden = self.middle(hidden)
         presence = self.presence(hidden.mean(dim=(2, 3)))
-        for across, up, skip in zip(self.across, self.up, (levels[3], levels[2]), strict=True):
+        for across, up, skip in zip(self.across, self.up, (levels[2], levels[1]), strict=True):
             hidden = up(functional.interpolate(across(hidden), scale_factor=2.0) + skip)
         return self.maps(hidden), presence
 
@@ -64,15 +69,18 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
+        self.body = nn.Sequential(
+            _convolution(channels, channels), _convolution(channels, channels)
+        )
 
     def forward(self, hidden: Tensor) -> Tensor:
         changed: Tensor = self.body(hidden)
         return hidden + changed
 
 
-def _stage(before: int, after: int, *, stride: int) -> nn.Sequential:
-    return nn.Sequential(_convolution(before, after, stride=stride), _Residual(after))
+def _stage(before: int, after: int) -> nn.Sequential:
+    """Halve the sides."""
+    return nn.Sequential(_convolution(before, after, stride=2), _Residual(after))
 
 
 def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:

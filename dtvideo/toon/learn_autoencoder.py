@@ -21,9 +21,7 @@ Report = Callable[[str], None]
 class AutoencoderTraining:
     """How the autoencoder is trained."""
 
-    optimiser: OptimiserSettings = OptimiserSettings(
-        steps=6000, learning_rate=2e-3, decay=0.5
-    )
+    optimiser: OptimiserSettings = OptimiserSettings(steps=6000, learning_rate=2e-3, decay=0.5)
     seed: int = 0
     batch: int = 8
     crop: int = 64
@@ -44,7 +42,9 @@ class AutoencoderTraining:
     """Weight of the mean square of the latents, which keeps their scale near 1."""
 
 
-def train_autoencoder(settings: AutoencoderTraining, folder: Path, *, report: Report = print) -> None:
+def train_autoencoder(
+    settings: AutoencoderTraining, folder: Path, *, report: Report = print
+) -> None:
     """Train the autoencoder on fresh drawings; resumes from `folder`."""
     torch.manual_seed(settings.seed)
     vae = build_autoencoder().to(memory_format=torch.channels_last)
@@ -64,7 +64,9 @@ def train_autoencoder(settings: AutoencoderTraining, folder: Path, *, report: Re
     optimise(vae, loss_at, settings.optimiser, folder=folder, report=report)
 
 
-def reconstruction_losses(decoded: Tensor, images: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def reconstruction_losses(
+    decoded: Tensor, images: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return the weighted mean absolute error of pixels and of neighbouring differences.
 
     decoded, images (b, 3, h, w) in [-1, 1]; weights (b, 1, h, w) >= 0.
@@ -82,14 +84,23 @@ class _ChunkCache:
 
     def __init__(self, settings: AutoencoderTraining) -> None:
         self._settings = settings
-        self._index, self._chunk = -1, Pictures(np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), bool))
+        self._index, self._chunk = (
+            -1,
+            Pictures(np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), bool)),
+        )
 
     def at(self, step: int) -> Pictures:
         settings, index = self._settings, step // self._settings.chunk_steps
         if index != self._index:
-            self._index, self._chunk = index, picture_chunk(
-                derive_seed(settings.seed, "autoencoder") % 2**31, index,
-                scenes=settings.chunk_scenes, per_scene=settings.per_scene, size=settings.size,
+            self._index, self._chunk = (
+                index,
+                picture_chunk(
+                    derive_seed(settings.seed, "autoencoder") % 2**31,
+                    index,
+                    scenes=settings.chunk_scenes,
+                    per_scene=settings.per_scene,
+                    size=settings.size,
+                ),
             )
         return self._chunk
 
@@ -103,7 +114,10 @@ def _crops(
     count = settings.batch // 4 if whole else settings.batch
     rows = torch.randint(len(chunk.images), (count,), generator=generator).tolist()
     corners = torch.randint(settings.size - crop + 1, (count, 2), generator=generator).tolist()
-    windows = [(row, slice(y, y + crop), slice(x, x + crop)) for row, (y, x) in zip(rows, corners, strict=True)]
+    windows = [
+        (row, slice(y, y + crop), slice(x, x + crop))
+        for row, (y, x) in zip(rows, corners, strict=True)
+    ]
     images = torch.from_numpy(np.stack([chunk.images[window] for window in windows]))
     masks = torch.from_numpy(np.stack([chunk.masks[window] for window in windows]))
     weights = 1 + (settings.figure_weight - 1) * masks.float()

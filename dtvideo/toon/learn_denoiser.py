@@ -231,7 +231,11 @@ class _Look:
 
 
 def _encode(
-    modules: nn.ModuleDict, tokens: Tensor, *, settings: DenoiserTraining, generator: torch.Generator
+    modules: nn.ModuleDict,
+    tokens: Tensor,
+    *,
+    settings: DenoiserTraining,
+    generator: torch.Generator,
 ) -> Tensor:
     """Encode the captions; those dropped become the empty caption, which is row 1 of the tokens."""
     dropped = torch.rand(len(tokens), generator=generator) < settings.no_text

@@ -24,12 +24,12 @@ class KeypointTraining:
     """How the key-point net is trained."""
 
     optimiser: OptimiserSettings = OptimiserSettings(
-        steps=6000, learning_rate=2e-3, decay=0.5, log_every=100
+        steps=2500, learning_rate=2e-3, decay=0.5, log_every=100
     )
     seed: int = 0
     batch: int = 16
     size: int = 128
-    chunk: int = 800
+    chunk: int = 600
     """Pictures drawn at a time."""
     chunk_steps: int = 250
     """Steps that use one chunk, each time moved, turned and recoloured otherwise."""
@@ -74,7 +74,9 @@ def keypoint_loss(
     """
     height, width = maps.shape[-2:]
     rows, columns = torch.arange(height).view(-1, 1), torch.arange(width).view(1, -1)
-    distance = (columns - joints[..., 0, None, None]) ** 2 + (rows - joints[..., 1, None, None]) ** 2
+    distance = (columns - joints[..., 0, None, None]) ** 2 + (
+        rows - joints[..., 1, None, None]
+    ) ** 2
     target = (-distance / (2 * spread**2)).flatten(2).softmax(dim=-1)
     there = joints[..., 2]
     entropy = -(target * maps.flatten(2).log_softmax(dim=-1)).sum(dim=-1)

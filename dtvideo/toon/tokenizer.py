@@ -39,4 +39,7 @@ def _merges_of(learner: object) -> list[tuple[str, str]]:
     import json
 
     model = json.loads(learner.to_str())["model"]  # type: ignore[attr-defined]
-    return [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in model["merges"]]
+    return [
+        tuple(pair) if isinstance(pair, list) else tuple(pair.split(" "))
+        for pair in model["merges"]
+    ]

@@ -64,7 +64,9 @@ def load_average(module: nn.Module, path: Path) -> int:
     groups, step = _read(path)
     missing = [name for name, _ in module.named_parameters() if name not in groups["average"]]
     if missing:
-        raise ModelError("M5", path, f"lacks {len(missing)} weights, first {missing[0]!r}", "retrain")
+        raise ModelError(
+            "M5", path, f"lacks {len(missing)} weights, first {missing[0]!r}", "retrain"
+        )
     module.load_state_dict(groups["module"] | groups["average"])
     return step
 
@@ -74,9 +76,11 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Tensor]], int]:
     try:
         with safe_open(path, framework="pt") as file:
             step = int(file.metadata()["step"])
-            for key in file.keys():  # noqa: SIM118 (not a dict)
+            for key in file.keys():
                 group, name = key.split(".", 1)
                 groups[group][name] = file.get_tensor(key)
     except Exception as error:
-        raise ModelError("M2", path, f"is no checkpoint ({error})", "use one that is whole") from None
+        raise ModelError(
+            "M2", path, f"is no checkpoint ({error})", "use one that is whole"
+        ) from None
     return groups, step

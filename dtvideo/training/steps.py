@@ -95,8 +95,11 @@ def _advance(
     state.optimiser.step()
     state.step += 1
     _update_average(state, settings.average)
-    log.add(state.step, {"loss": loss.item(), "gradient": float(norm), **figures},
-            every=settings.log_every)
+    log.add(
+        state.step,
+        {"loss": loss.item(), "gradient": float(norm), **figures},
+        every=settings.log_every,
+    )
 
 
 @torch.no_grad()
