@@ -6,7 +6,8 @@ python benchmarks/frame_cost.py [--model toon] [--frames 8] [--threads 2]
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +23,40 @@ PARTS = ("text_encoder", "vae.encoder", "vae.decoder", "controlnet", "unet")
 
 
 class Meter:
-    """Counts calls, seconds and FLOPs of modules by forward hooks."""
+    """Adds up what a counter gains while modules run: seconds of a clock, or FLOPs."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: dict[str, Any], read: Callable[[], float]) -> None:
         self.calls: dict[str, int] = defaultdict(int)
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._starts: dict[str, float] = {}
+        self.gained: dict[str, float] = defaultdict(float)
+        self._modules = modules
+        self._read = read
 
-    def watch(self, name: str, module: Any) -> list[Any]:
-        """Measure a module until the returned handles are removed."""
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Measure the modules while the block runs."""
+        handles = [handle for each in self._modules.items() for handle in self._watch(*each)]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _watch(self, name: str, module: Any) -> list[Any]:
+        start = 0.0
 
         def before(*_: Any) -> None:
-            self._starts[name] = time.perf_counter()
+            nonlocal start
+            start = self._read()
 
         def after(*_: Any) -> None:
             self.calls[name] += 1
-            self.seconds[name] += time.perf_counter() - self._starts[name]
+            self.gained[name] += self._read() - start
 
-        return [
-            module.register_forward_pre_hook(before),
-            module.register_forward_hook(after),
-        ]
+        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
 
 def main() -> None:
-    """Render a few frames twice: once for seconds, once for FLOPs, and print a table."""
+    """Render a few frames twice, once for seconds and once for FLOPs, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="toon")
     parser.add_argument("--frames", type=int, default=8)
@@ -61,50 +71,42 @@ def main() -> None:
         overwrite=True,
     )
     prepared = prepare(job, SilentProgress())
-    modules = {name: prepared.pipeline.unet.get_submodule("") for name in ()}
-    for name in PARTS:
-        owner, _, inner = name.partition(".")
-        modules[name] = getattr(prepared.pipeline, owner).get_submodule(inner)
+    modules = {name: part_of(prepared.pipeline, name) for name in PARTS}
 
     def frames() -> int:
         with open_clip(job, prepared) as clip:
             return sum(1 for _ in clip)
 
-    meter = Meter()
-    handles = [handle for name in PARTS for handle in meter.watch(name, modules[name])]
-    count, seconds = _timed(frames)
-    for handle in handles:
-        handle.remove()
-    flops = _count_flops(frames, prepared.pipeline)
-    _print_table(meter, flops, count=count, seconds=seconds)
+    clock = Meter(modules, time.perf_counter)
+    with clock.watching():
+        start = time.perf_counter()
+        count = frames()
+        seconds = time.perf_counter() - start
+    with FlopCounterMode(display=False) as counter:
+        flops = Meter(modules, counter.get_total_flops)
+        with flops.watching():
+            frames()
+    total = counter.get_total_flops()
+    print_table(clock, flops, count=count, seconds=seconds, total=total)
     print(f"preparation (s): {prepared.sidecar.timings}")
 
 
-def _timed(job: Callable[[], int]) -> tuple[int, float]:
-    start = time.perf_counter()
-    return job(), time.perf_counter() - start
+def part_of(pipeline: Any, name: str) -> Any:
+    """Return a part by its dotted name, for example `vae.decoder`."""
+    owner, _, inner = name.partition(".")
+    return getattr(pipeline, owner).get_submodule(inner)
 
 
-def _count_flops(job: Callable[[], int], pipeline: Any) -> dict[str, int]:
-    """Return the FLOPs of each part, text encoder and autoencoder included."""
-    totals = {}
-    with FlopCounterMode(display=False) as counter:
-        job()
-    for name, counts in counter.get_flop_counts().items():
-        totals[name] = sum(counts.values())
-    return totals
-
-
-def _print_table(meter: Meter, flops: dict[str, int], *, count: int, seconds: float) -> None:
+def print_table(clock: Meter, flops: Meter, *, count: int, seconds: float, total: float) -> None:
+    """Print seconds and GFLOPs per frame; the reference's pass is spread over the frames."""
     print(f"{'part':<14}{'calls':>8}{'s/frame':>10}{'GFLOP/frame':>14}")
     for name in PARTS:
-        cost = flops.get(name, 0) / count / 1e9
-        print(f"{name:<14}{meter.calls[name]:>8}{meter.seconds[name] / count:>10.4f}{cost:>14.3f}")
-    rest = seconds - sum(meter.seconds.values())
-    total = flops.get("Global", 0) / count / 1e9
-    print(f"{'the rest':<14}{'':>8}{rest / count:>10.4f}")
-    print(f"{'whole':<14}{count:>8}{seconds / count:>10.4f}{total:>14.3f}")
-    print(f"{count / seconds:.2f} frames/s with {torch.get_num_threads()} threads")
+        spent, cost = clock.gained[name] / count, flops.gained[name] / count / 1e9
+        print(f"{name:<14}{clock.calls[name]:>8}{spent:>10.4f}{cost:>14.3f}")
+    rest = (seconds - sum(clock.gained.values())) / count
+    print(f"{'the rest':<14}{'':>8}{rest:>10.4f}")
+    print(f"{'whole':<14}{'':>8}{seconds / count:>10.4f}{total / count / 1e9:>14.3f}")
+    print(f"{count / seconds:.2f} frames/s of {count}, {torch.get_num_threads()} threads")
 
 
 if __name__ == "__main__":
