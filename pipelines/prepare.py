@@ -20,8 +20,9 @@ from dtvideo.segmentation import find_mask
 from dtvideo.video import VideoInfo, read_frames
 from pipelines.job import RenderJob
 from pipelines.progress import Progress
+from poses.detectors import PoseDetector, create_detector, register_detector
 from poses.errors import PoseError
-from poses.extract import PoseDetector, create_detector, extract_poses, register_detector
+from poses.extract import extract_poses
 from poses.frames import in_words
 from poses.io import read_pose, read_poses
 from poses.repair import repair

@@ -7,16 +7,12 @@ picture = draw_pose(fitted[0])
 write_clip(sequence, "dance.json")
 """
 
+from poses.detections import Detections
+from poses.detectors import PoseDetector, create_detector, detector_names, register_detector
 from poses.errors import DetectorError, ExplainedError, PoseError
-from poses.extract import (
-    Detections,
-    PoseDetector,
-    create_detector,
-    detector_names,
-    extract_poses,
-    register_detector,
-)
+from poses.extract import extract_poses
 from poses.io import read_detections, read_pose, read_poses, write_clip, write_coco, write_openpose
+from poses.people import Person, find_people
 from poses.render import draw_pose
 from poses.repair import repair
 from poses.retarget import RetargetReport, retarget
@@ -34,6 +30,7 @@ __all__ = [
     "Detections",
     "DetectorError",
     "ExplainedError",
+    "Person",
     "Pose",
     "PoseDetector",
     "PoseError",
@@ -49,6 +46,7 @@ __all__ = [
     "draw_pose",
     "extract_poses",
     "fill_gaps",
+    "find_people",
     "fit_skeleton",
     "jitter",
     "load_skeleton",

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from poses.detections import Detections
 from poses.errors import PoseError
-from poses.extract import Detections
 from poses.formats import clip, coco, openpose
 from poses.formats.safe_json import MAX_FRAMES, listing, read_json, refusal, write_json
 from poses.select import select_person

@@ -3,7 +3,6 @@
 It follows one person. Its 33 landmarks become body-18; the neck is the middle of the shoulders.
 """
 
-import warnings
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from poses.backends.requirement import quiet, require
+from poses.backends.requirement import SharedIgnore, quiet, require
 from poses.errors import DetectorError
 from poses.types import FACE_JOINTS, Joints, Pose, missing_joints
 
@@ -31,6 +30,7 @@ _FACE_MESH = (
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
 )  # fmt: skip
 _EYES = (slice(36, 42), slice(42, 48))
+_OLD_PROTOBUF = SharedIgnore("SymbolDatabase")
 _COMPLEXITIES = {0: "lite", 1: "full", 2: "heavy"}
 
 
@@ -75,6 +75,7 @@ class MediapipeDetector:
                 min_detection_confidence=min_confidence,
             )
         self._warm = False
+        self.finds_one = still
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Pose]:
         """Return the person found in an RGB picture, or an empty list."""
@@ -91,8 +92,7 @@ class MediapipeDetector:
 
     def _process(self, image: UInt8[np.ndarray, "h w 3"]) -> Any:
         """Run the solution; it reports its start on standard error, and warns at every call."""
-        with nullcontext() if self._warm else quiet(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "SymbolDatabase", UserWarning)
+        with nullcontext() if self._warm else quiet(), _OLD_PROTOBUF:
             self._warm = True
             return self._solution.process(image)
 

@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from poses.detections import Detections
 from poses.errors import PoseError
-from poses.extract import Detections
-from poses.select import link_cost, select_person
+from poses.people import link_cost
+from poses.select import choose_pose, select_person
 from poses.synthetic import stand, walk
 
 
@@ -42,7 +43,7 @@ def test_the_larger_of_two_is_kept_though_the_order_changes():
     selection = select_person(clip(dancer, other))
     np.testing.assert_array_equal(selection.sequence.body, dancer.body)
     assert selection.switches == 0
-    assert selection.describe() == "kept one of 2 people"
+    assert selection.describe() == "kept person 1 of 2"
 
 
 def test_two_who_cross_are_not_exchanged():
@@ -89,3 +90,32 @@ def test_nobody_at_all_is_refused_with_the_count():
     with pytest.raises(PoseError, match="3 frames") as caught:
         select_person(Detections(people=((), (), ()), size=(8, 8)))
     assert caught.value.code == "P1"
+
+
+@pytest.mark.parametrize(
+    ("person", "kept"),
+    [("largest", 1), (1, 1), (2, 0), (3, 2), ("left", 0), ("right", 2), ((260.0, 300.0), 1)],
+)
+def test_the_person_that_is_asked_for_is_kept(person, kept):
+    heights, middles = (0.5, 0.8, 0.4), (-150, 0, 150)
+    trio = [
+        moved(walk(20, height=height, sway=0.0), np.full(20, middle))
+        for height, middle in zip(heights, middles, strict=True)
+    ]
+    selection = select_person(clip(*trio), person)
+    np.testing.assert_array_equal(selection.sequence.body, trio[kept].body)
+    assert selection.people == 3
+    assert selection.describe().startswith(f"kept person {selection.number} of 3")
+
+
+def test_a_person_who_does_not_exist_is_refused_with_the_number_of_people():
+    with pytest.raises(PoseError, match="4 does not exist: 1 person is found") as caught:
+        select_person(clip(walk(5)), 4)
+    assert caught.value.code == "P3"
+
+
+def test_the_person_of_one_picture_is_chosen_alike():
+    small = moved(walk(1, height=0.4), [-150])[0]
+    large = moved(walk(1), [100])[0]
+    assert choose_pose([large, small], "left") == 1
+    assert choose_pose([large, small], 1) == 0

@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
+from poses.detectors import create_detector
 from poses.errors import DetectorError
-from poses.extract import create_detector
 
 
 def test_a_model_file_that_is_not_there_is_named(tmp_path):

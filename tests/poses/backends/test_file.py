@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from poses.detectors import create_detector
 from poses.errors import PoseError
-from poses.extract import create_detector, extract_poses
+from poses.extract import extract_poses
 from poses.io import write_clip
 from poses.synthetic import walk
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from poses.detectors import create_detector
 from poses.errors import DetectorError
-from poses.extract import create_detector, extract_poses
+from poses.extract import extract_poses
 from poses.types import confident
 
 CLIP = Path(__file__).parents[3] / "examples" / "dance.mp4"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from poses.backends.openpose import WEIGHTS, _joints
+from poses.detectors import create_detector
 from poses.errors import DetectorError
-from poses.extract import create_detector
 
 Point = namedtuple("Point", "x y")
 
