@@ -11,7 +11,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from dtvideo.attention import CachePlan, SelfSubjectAttention, plan_cache
+from dtvideo.attention import (
+    CachePlan,
+    PoseAlignment,
+    PosePlaces,
+    SelfSubjectAttention,
+    plan_cache,
+)
 from dtvideo.denoise import denoise, first_step, noised_input, prepare_scheduler
 from dtvideo.guidance import Prediction, combination, combine
 from dtvideo.latents import decode_latents, encode_picture, frame_noise
@@ -76,6 +82,7 @@ class Source:
     condition: Condition
     noise: Float[Tensor, "1 c lh lw"]
     mask: Float[Tensor, "h w"] | None = None
+    places: PosePlaces | None = None
 
 
 class FrameRenderer:
@@ -131,6 +138,7 @@ class FrameRenderer:
                 pose=self._draw(pose),
                 coarse=coarse if residual else None,
                 sources=self._sources(state),
+                alignment=self._alignment(pose),
             ),
             seed=self.settings.seed,
             frame=state.index,
@@ -153,6 +161,7 @@ class FrameRenderer:
         pose: Float[Tensor, "1 3 h w"],
         coarse: Float[Tensor, "1 c lh lw"] | None,
         sources: Sequence[Source],
+        alignment: PoseAlignment | None,
     ) -> Float[Tensor, "1 c lh lw"]:
         """Return the guided prediction of a step; rows with the same sources share a forward."""
         weights = combination(
@@ -174,7 +183,9 @@ class FrameRenderer:
             self._ensure(source, step)
         for kinds, read in ((attended, roles), (alone, {})):
             if kinds:
-                with self.attention.read(read, step=step, size=self._latent_size):
+                with self.attention.read(
+                    read, step=step, size=self._latent_size, alignment=alignment
+                ):
                     rows = self.pipeline.predict(
                         latents.expand(len(kinds), -1, -1, -1),
                         timestep,
@@ -204,6 +215,7 @@ class FrameRenderer:
                 pose=self._draw(state.pose),
                 condition=self.positive,
                 noise=self._source_noise(PREVIOUS),
+                places=self._places(state.pose),
             )
             sources.append(previous)
         return tuple(source for source in sources if source.weight > 0)
@@ -218,7 +230,16 @@ class FrameRenderer:
             condition=self.caption,
             noise=self._source_noise(REFERENCE),
             mask=None if mask is None else torch.from_numpy(mask).to(self.device, torch.float32),
+            places=self._places(self.subject.pose),
         )
+
+    def _places(self, pose: Pose) -> PosePlaces | None:
+        """Return where on the body each place of a picture is, when the settings ask for it."""
+        return PosePlaces(pose, self.device) if self.settings.align > 0 else None
+
+    def _alignment(self, pose: Pose) -> PoseAlignment | None:
+        places = self._places(pose)
+        return None if places is None else PoseAlignment(places, self.settings.align)
 
     def _remember_reference(self) -> CachePlan:
         """Write the reference at every step, where the memory for it is; or leave it for later."""
@@ -264,7 +285,11 @@ class FrameRenderer:
             noised_input(self.scheduler, clean, noise=source.noise, step=step) for step in steps
         ]
         with self.attention.write(
-            source.role, step=steps, size=self._latent_size, mask=source.mask
+            source.role,
+            step=steps,
+            size=self._latent_size,
+            mask=source.mask,
+            places=source.places,
         ):
             self.pipeline.predict(
                 torch.cat(noisy),

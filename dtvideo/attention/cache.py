@@ -1,7 +1,7 @@
 """What the layers remember of the references: keys and values by role, step and layer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -18,11 +18,13 @@ class Entry:
 
     features: its input (batch, tokens, channels), or its key and value (batch, heads, tokens,
     head_dim), without the tokens of weight 0. tokens: how many there were before.
+    places: body coordinates of those kept, (*b, tokens, p).
     """
 
     features: tuple[Tensor, ...]
     weight: float | Tensor
     tokens: int
+    places: Tensor | None = None
 
     @property
     def byte_size(self) -> int:
@@ -59,7 +61,7 @@ class ReferenceCache:
     def store(self, role: str, step: int, layer: str, entry: Entry) -> None:
         """Keep an entry where `storage` says."""
         if self.storage != "device":
-            entry = Entry(tuple(part.cpu() for part in entry.features), entry.weight, entry.tokens)
+            entry = replace(entry, features=tuple(part.cpu() for part in entry.features))
         self._pages[role, step].entries[layer] = entry
 
     def holds(self, role: str, step: int) -> bool:

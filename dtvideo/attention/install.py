@@ -8,8 +8,10 @@ from diffusers.models.attention_processor import Attention
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dtvideo.attention.alignment import PoseAlignment
 from dtvideo.attention.cache import ReferenceCache
 from dtvideo.attention.layers import pick_layers, self_attention_layers
+from dtvideo.attention.places import Places
 from dtvideo.attention.processors import Exchange, Reading, SelfSubjectProcessor, Writing
 from dtvideo.errors import UsageError
 
@@ -33,12 +35,14 @@ class SelfSubjectAttention:
         step: int | Sequence[int],
         size: tuple[int, int],
         mask: Float[Tensor, "*b h w"] | None = None,
+        places: Places | None = None,
     ) -> Iterator[None]:
         """Let the forwards inside store their keys and values as `role`.
 
         step: where they are stored; a sequence stores row i of the batch at step[i].
         size: (h, w) of the latents. mask: foreground in [0, 1] of any resolution, averaged to
         each layer's grid, cells below 0.05 dropped; (batch, h, w) gives each row its own.
+        places: body coordinates of the source, such as `PosePlaces`, for `read` to align with.
         Raises: UsageError M11 when reading or writing already, or when the forward's
         tokens do not come from a latent of that size.
         """
@@ -48,7 +52,7 @@ class SelfSubjectAttention:
         for each in steps:
             self.cache.open_page(role, each, size=size)
         try:
-            with self._mode(Writing(role, steps, size, mask)):
+            with self._mode(Writing(role, steps, size, mask, places)):
                 yield
         except BaseException:
             for each in steps:
@@ -62,11 +66,13 @@ class SelfSubjectAttention:
         *,
         step: int,
         size: tuple[int, int] | None = None,
+        alignment: PoseAlignment | None = None,
     ) -> Iterator[None]:
         """Let the forwards inside attend to what was written at `step`; {} is plain attention.
 
         weights: how many times each token of a role counts; 0 leaves the role out.
         size: (h, w) of the latents inside, compared with the size written when given.
+        alignment: lets each token prefer the same part of the body in the sources.
         Raises: UsageError M11 for a role, step or resolution that was not written, for a
         negative weight, and when reading or writing already.
         """
@@ -84,7 +90,7 @@ class SelfSubjectAttention:
                 )
             if weight > 0:
                 sources[role] = (page, float(weight))
-        with self._mode(Reading(sources)):
+        with self._mode(Reading(sources, alignment)):
             yield
 
     def reset(self, role: str | None = None) -> None:

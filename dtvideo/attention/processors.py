@@ -10,9 +10,11 @@ from diffusers.models.attention_processor import Attention
 from jaxtyping import Float
 from torch import Tensor
 
+from dtvideo.attention.alignment import Alignment, PoseAlignment
 from dtvideo.attention.cache import Entry, Page, ReferenceCache
 from dtvideo.attention.functional import Source, self_subject_attention
 from dtvideo.attention.layers import layer_grid
+from dtvideo.attention.places import Places
 from dtvideo.errors import UsageError
 
 MASK_FLOOR = 0.05  # a cell of a resized mask below this holds no subject
@@ -26,6 +28,7 @@ class Writing:
     steps: tuple[int, ...]
     size: tuple[int, int]
     mask: Float[Tensor, "*b h w"] | None
+    places: Places | None = None
     _weights: dict[int, Tensor] = field(default_factory=dict)
 
     def weight(self, tokens: int) -> float | Tensor:
@@ -42,6 +45,7 @@ class Reading:
     """Forwards attend to these pages, each token times the weight of its role."""
 
     sources: Mapping[str, tuple[Page, float]]
+    alignment: PoseAlignment | None = None
 
 
 @dataclass(eq=False)
@@ -89,17 +93,22 @@ class SelfSubjectProcessor:
 
     def _write(self, mode: Writing, hidden_states: Tensor, *, key: Tensor, value: Tensor) -> None:
         tokens = hidden_states.shape[1]
-        layer_grid(mode.size, tokens)
+        grid = layer_grid(mode.size, tokens)
         weight = mode.weight(tokens)
         if len(mode.steps) not in (1, len(hidden_states)):
             raise UsageError(
                 "M11", "step", f"names {len(mode.steps)} steps", f"batch has {len(hidden_states)}"
             )
         keep_input = self.exchange.cache.storage == "features"
-        features, weight = _drop_unmasked((hidden_states,) if keep_input else (key, value), weight)
+        features: tuple[Tensor, ...] = (hidden_states,) if keep_input else (key, value)
+        kept = _kept_tokens(weight)
+        places = mode.places(grid) if mode.places is not None else None
+        if kept is not None and isinstance(weight, Tensor):
+            features, weight = tuple(_take(part, kept) for part in features), weight[kept]
+            places = _take(places, kept) if places is not None else None
         for row, step in enumerate(mode.steps):
             rows = slice(None) if len(mode.steps) == 1 else slice(row, row + 1)
-            entry = Entry(tuple(part[rows] for part in features), weight, tokens)
+            entry = Entry(tuple(part[rows] for part in features), weight, tokens, places)
             self.exchange.cache.store(mode.role, step, self.layer, entry)
 
     def _read(self, mode: Reading, attn: Attention, hidden_states: Tensor) -> list[Source]:
@@ -117,8 +126,19 @@ class SelfSubjectProcessor:
                 )
             features = tuple(part.to(hidden_states.device) for part in entry.features)
             key, value = features if len(features) == 2 else project(attn, features[0])
-            sources.append(Source(key, value, entry.weight * role_weight))
+            alignment = self._align(mode, role, entry)
+            sources.append(Source(key, value, entry.weight * role_weight, alignment))
         return sources
+
+    def _align(self, mode: Reading, role: str, entry: Entry) -> Alignment | None:
+        if mode.alignment is None:
+            return None
+        if entry.places is None:
+            raise UsageError(
+                "M11", role, "was written without its pose", "give `places` when writing it"
+            )
+        grid = layer_grid(mode.sources[role][0].size, entry.tokens)
+        return mode.alignment.to_source(role, grid, key=entry.places, weight=entry.weight)
 
 
 def resize_mask(mask: Float[Tensor, "*b h w"], grid: tuple[int, int]) -> Float[Tensor, "*b n"]:
@@ -163,11 +183,13 @@ def _split_heads(states: Tensor, heads: int) -> Tensor:
     return states.view(batch, tokens, heads, channels // heads).transpose(1, 2)
 
 
-def _drop_unmasked(
-    features: tuple[Tensor, ...], weight: float | Tensor
-) -> tuple[tuple[Tensor, ...], float | Tensor]:
-    """Drop the tokens that the mask of a whole batch leaves out; tokens lie on axis -2."""
+def _kept_tokens(weight: float | Tensor) -> Tensor | None:
+    """Return which tokens the mask of a whole batch leaves in; None when it drops none."""
     if not isinstance(weight, Tensor) or weight.ndim == 2:
-        return features, weight
-    kept = weight.nonzero().squeeze(1)
-    return tuple(part.index_select(-2, kept.to(part.device)) for part in features), weight[kept]
+        return None
+    return weight.nonzero().squeeze(1)
+
+
+def _take(part: Tensor, kept: Tensor) -> Tensor:
+    """Return some tokens of a part; they lie on axis -2."""
+    return part.index_select(-2, kept.to(part.device))

@@ -152,6 +152,7 @@ def test_the_same_settings_give_the_same_frames(request, opened, kind):
         {"reference_weight": 1.0},
         {"previous_weight": 0.0},
         {"shared_noise": 0.0},
+        {"align": 50.0},
         {"start_strength": 0.4},
         {"guidance": GuidanceSettings("none")},
     ],

@@ -6,7 +6,8 @@ import torch
 
 from dtvideo.attention.functional import (
     Source,
-    _folded_attention,
+    _attend_in_lanes,
+    _bias_lanes,
     drop_unweighted,
     self_subject_attention,
 )
@@ -50,12 +51,13 @@ def folded(query, key, value, sources):
         torch.ones(key.shape[2]),
         *(torch.full((s.key.shape[2],), s.weight) for s in sources),
     ]
-    return _folded_attention(
+    scale = query.shape[-1] ** -0.5
+    return _attend_in_lanes(
         query,
         torch.cat([key, *(s.key for s in sources)], dim=2),
         torch.cat([value, *(s.value for s in sources)], dim=2),
-        bias=torch.cat(weights).log()[None],
-        scale=query.shape[-1] ** -0.5,
+        lanes=_bias_lanes(torch.cat(weights).log()[None] / scale, query.dtype),
+        scale=scale,
     )
 
 

@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from dtvideo.attention import (
+    PoseAlignment,
     ReferenceCache,
     Source,
+    align,
     install_self_subject_attention,
     self_attention_layers,
 )
@@ -197,6 +199,47 @@ def test_every_storage_gives_the_same_frames(unet, storage):
                 outputs.append(run(unet))
     torch.testing.assert_close(outputs[0], outputs[1], atol=1e-6, rtol=1e-6)
     assert sizes[1] == (sizes[0] if storage == "host" else sizes[0] // 2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("storage", ["device", "host", "features"])
+def test_layers_align_what_the_mask_has_left(unet, storage):
+    """The first layer's answer, worked out by hand from the features and places of the source."""
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+    layer = self_attention_layers(unet)[name]
+    seen = []
+    handle = layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+    mask = torch.zeros(SIZE)
+    mask[2:5, 1:3] = 1
+    source_places, own_places = (
+        lambda grid, shift=shift: noise(grid[0] * grid[1], 3, seed=70) + shift for shift in (0, 0.2)
+    )
+    with install_self_subject_attention(unet, cache=ReferenceCache(storage)) as attention:
+        with attention.write("reference", step=0, size=SIZE, mask=mask, places=source_places):
+            run(unet, seed=50)
+        with attention.read({"reference": 10.0}, step=0, alignment=PoseAlignment(own_places, 20.0)):
+            run(unet)
+    handle.remove()
+    (reference, _), (own, found) = seen
+    key, value = project(layer, reference)
+    weight = mask.flatten()
+    near = align(own_places(SIZE), source_places(SIZE), strength=20.0, weight=weight)
+    sources = [Source(key, value, weight * 10, near)]
+    own_key, own_value = project(layer, own)
+    expected = attend(layer, own, key=own_key, value=own_value, sources=sources)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_source_without_places_cannot_be_aligned_with(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+        alignment = PoseAlignment(lambda grid: torch.zeros(grid[0] * grid[1], 3), 20.0)
+        with (
+            attention.read({"reference": 10.0}, step=0, alignment=alignment),
+            pytest.raises(UsageError, match=r"M11.*reference: was written without its pose"),
+        ):
+            run(unet)
 
 
 def test_training_reads_with_gradients_what_was_written_without(unet):
