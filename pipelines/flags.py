@@ -15,7 +15,6 @@ HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRES
 UNFINISHED_FLAGS = {
     "--person": "the largest person is followed",
     "--resume": "render again with --overwrite",
-    "--align": "the attention is not aligned by pose",
     "--puppet": "the built-in model uses its coarse frame by itself",
 }
 
@@ -255,7 +254,12 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         type=float,
         help="share of the steps that the picture guides",
     )
-    group.add_argument("--align", action=Refuse, nargs="?", **HIDDEN)
+    group.add_argument(
+        "--align",
+        metavar="A",
+        type=float,
+        help="read each part of the body from the same part of the picture, such as 20 (0: off)",
+    )
     group.add_argument("--puppet", action=Refuse, nargs="?", **HIDDEN)
 
 

@@ -80,6 +80,8 @@ class RenderJob:
     """How many times a reference token counts in self-subject attention."""
     previous_weight: float = 1.0
     """How many times a token of the previous frame counts."""
+    align: float | None = None
+    """How strongly each part of the body is read from the same part of the reference, 0 to 500."""
     guidance: str | None = None
     """interleaved, averaged, text or none; the model's own when absent."""
     reference_guidance: float | None = None
@@ -257,6 +259,7 @@ def _check_numbers(job: RenderJob) -> None:
         ("--text-guidance", job.text_guidance),
     ):
         _check_range(flag, value, 0, 1000)
+    _check_range("--align", job.align, 0, 500)
     _check_range("--ref-probability", job.reference_probability, 0, 1)
     _check_range("--fps", job.rate, Fraction(1, 10), 1000)
     _check_range("--cache-memory", job.cache_memory, 0, 2**50)

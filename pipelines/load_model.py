@@ -133,6 +133,7 @@ def clip_settings(job: RenderJob, pipeline: AnimationPipeline) -> ClipSettings:
         steps=job.steps,
         reference_weight=job.reference_weight,
         previous_weight=job.previous_weight,
+        align=job.align,
         cache_memory=job.cache_memory,
     )
 

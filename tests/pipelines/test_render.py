@@ -149,6 +149,7 @@ def test_settings_of_the_job_reach_the_clip(job):
         seed=9,
         reference_weight=2.0,
         previous_weight=0.5,
+        align=20.0,
         guidance="averaged",
         reference_guidance=1.5,
         text_guidance=3.0,
@@ -160,6 +161,7 @@ def test_settings_of_the_job_reach_the_clip(job):
     settings = prepared.settings
     assert (settings.steps, settings.seed, settings.cache_memory) == (3, 9, 10**8)
     assert (settings.reference_weight, settings.previous_weight) == (2.0, 0.5)
+    assert settings.align == 20.0
     assert settings.guidance.mode == "averaged"
     assert settings.guidance.reference_scale == 1.5
     assert settings.guidance.text_scale == 3.0
