@@ -127,6 +127,14 @@ def _add_poses(parser: Parser) -> None:
     extract = tools.add_parser("extract", help="find the person of a video: a clip file")
     extract.add_argument("source", metavar="VIDEO", type=Path)
     extract.add_argument("--detector", metavar="NAME", default="mediapipe")
+    extract.add_argument(
+        "--person",
+        metavar="WHO",
+        type=reader("parse_person"),
+        default="largest",
+        help="of several: a number from 1, left, right, largest or x,y",
+    )
+    extract.add_argument("--no-cache", dest="cache", action="store_false", help="look again")
     draw = tools.add_parser("draw", help="draw key points as a movie or pictures")
     draw.add_argument("source", metavar="POSES", type=Path)
     draw.add_argument("--size", metavar="WxH", type=reader("parse_size"))

@@ -13,7 +13,6 @@ EXAMPLE = "example: animate hero.png dance.mp4"
 NOT_YET = "is not in this version"
 HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
 UNFINISHED_FLAGS = {
-    "--person": "the largest person is followed",
     "--resume": "render again with --overwrite",
     "--puppet": "the built-in model uses its coarse frame by itself",
 }
@@ -221,7 +220,26 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help="the same for the picture (toon, then mediapipe)",
     )
-    group.add_argument("--person", action=Refuse, nargs="?", **HIDDEN)
+    group.add_argument(
+        "--person",
+        metavar="WHO",
+        type=reader("parse_person"),
+        default="largest",
+        help="of several: a number from 1, left, right, largest or x,y",
+    )
+    group.add_argument(
+        "--ref-person",
+        dest="reference_person",
+        metavar="WHO",
+        type=reader("parse_person"),
+        help="the same for the picture",
+    )
+    group.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="look for poses again, keep none",
+    )
 
 
 def _add_method(group: argparse._ArgumentGroup) -> None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from dtvideo.errors import UsageError
+from poses.select import NAMED_CHOICES, PersonChoice
 
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
@@ -90,6 +91,12 @@ class RenderJob:
     """Share of the steps that are guided by the reference, 0 to 1."""
     detector: str = "mediapipe"
     """Back end that finds the pose in the driving video."""
+    person: PersonChoice = "largest"
+    """Who of the driver's people: a number from 1, left, right, largest or a place (x, y)."""
+    reference_person: PersonChoice | None = None
+    """Who of the people in the picture; the largest when absent, refused when strict."""
+    cache: bool = True
+    """Keep the poses found in a video, and use them again."""
     reference_detector: str | None = None
     """Back end that finds the reference's pose; by default toon, then mediapipe."""
     retarget: bool = True
@@ -198,6 +205,19 @@ def parse_rate(text: str) -> Fraction:
         return known[text.strip()] if text.strip() in known else Fraction(text.strip())
     except (ValueError, ZeroDivisionError):
         raise _refusal("--fps", text, "write a number or a fraction, such as 30000/1001") from None
+
+
+def parse_person(text: str) -> PersonChoice:
+    """Read a number from 1, `left`, `right`, `largest`, or a place `x,y` in pixels."""
+    word = text.strip().lower()
+    if re.fullmatch(r"[1-9]\d{0,3}", word):
+        return int(word)
+    if word in NAMED_CHOICES:
+        return NAMED_CHOICES[word]
+    if match := re.fullmatch(r"(\d{1,6}(?:\.\d*)?),(\d{1,6}(?:\.\d*)?)", word):
+        return float(match[1]), float(match[2])
+    remedy = "give a number from 1, left, right, largest or a place x,y"
+    raise _refusal("--person", text, remedy)
 
 
 def parse_background(text: str) -> str | Colour:

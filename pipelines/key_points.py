@@ -6,36 +6,47 @@ from pathlib import Path
 
 from dtvideo.errors import UsageError
 from dtvideo.files import check_output
-from dtvideo.video import open_writer, probe, read_frames
+from dtvideo.video import open_writer, probe
 from dtvideo.video.writers import frame_path
 from pipelines.job import is_sequence
-from pipelines.prepare import counted, load_detector
+from pipelines.motion import chosen_motion, find_people_in
 from pipelines.progress import Progress
-from poses.extract import extract_poses
 from poses.io import read_poses, write_clip, write_coco, write_openpose
 from poses.render import draw_pose
-from poses.select import select_person
+from poses.select import PersonChoice
 from poses.types import PoseSequence
 
 
 def extract_file(
-    source: Path, output: Path, *, detector: str, overwrite: bool, progress: Progress
+    source: Path,
+    output: Path,
+    *,
+    detector: str,
+    person: PersonChoice,
+    cache: bool,
+    overwrite: bool,
+    progress: Progress,
 ) -> Path:
     """Find one person in every frame of a video and write a clip file; return its path.
 
-    Raises: MediaError V1-V17, PoseError P1, OutputError F7.
+    Raises: MediaError V1-V17, PoseError P1 and P3, OutputError F7.
     """
     check_output(output, overwrite=overwrite, inputs=[source])
     info = probe(source)
     for notice in info.notices:
         progress.notice(notice)
-    with progress.stage("find poses", info.frames) as advance:
-        frames = counted(read_frames(info), advance)
-        found = extract_poses(frames, load_detector(detector), rate=info.rate, subject=source.name)
-    selection = select_person(found)
-    progress.notice(found.describe())
-    progress.notice(selection.describe())
-    write_clip(selection.sequence, output)
+    found = find_people_in(
+        info,
+        slice(0, info.frames),
+        detector=detector,
+        everyone=person != "largest",
+        cache=cache,
+        progress=progress,
+    )
+    motion = chosen_motion(found, person)
+    for notice in motion.notices:
+        progress.notice(notice)
+    write_clip(motion.sequence, output)
     return output
 
 

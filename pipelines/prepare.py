@@ -4,9 +4,8 @@ The reference becomes a picture, a mask and a pose on the working canvas; the dr
 person's key points, one pose for each frame, fitted to the reference.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from math import sqrt
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,17 +16,18 @@ from jaxtyping import Float32, UInt8
 from dtvideo.errors import MediaError
 from dtvideo.images import LoadedImage, Placement, fit_to, load_image, place
 from dtvideo.segmentation import find_mask
-from dtvideo.video import VideoInfo, read_frames
+from dtvideo.video import VideoInfo
 from pipelines.job import RenderJob
+from pipelines.motion import find_motion, load_detector, read_motion
 from pipelines.progress import Progress
-from poses.detectors import PoseDetector, create_detector, register_detector
+from poses.crowd import find_everyone, paint_out
 from poses.errors import PoseError
-from poses.extract import extract_poses
 from poses.frames import in_words
-from poses.io import read_pose, read_poses
+from poses.io import read_pose
+from poses.people import height_of
 from poses.repair import repair
 from poses.retarget import retarget
-from poses.select import select_person
+from poses.select import Selection, choose_pose
 from poses.smooth import smooth
 from poses.standing import fit_skeleton
 from poses.types import Pose, PoseSequence, confident, parts_of
@@ -59,6 +59,10 @@ class Reference:
     pose: Pose
     mask_method: str
     pose_method: str
+    people: tuple[Pose, ...] = ()
+    """Everyone in the picture, on the canvas, where there are several."""
+    person: int = 0
+    """The index of the one who is used."""
     notices: tuple[str, ...] = ()
 
 
@@ -67,12 +71,13 @@ class Driver:
     """The motion: pose k belongs to frame k of the result.
 
     found: as it was found, on the driver's canvas; fitted: on the working canvas.
-    report: plain values for the side-car.
+    report: plain values for the side-car; selection: everyone, where several were told apart.
     """
 
     found: PoseSequence
     fitted: PoseSequence
     report: dict[str, object]
+    selection: Selection | None = None
     notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -129,7 +134,10 @@ def prepare_reference(job: RenderJob, loaded: LoadedImage, *, size: tuple[int, i
     Raises: PoseError R11 when no pose is found and the job is strict; MediaError for the mask.
     """
     mask, mask_method, mask_notices = _reference_mask(job, loaded)
-    pose, pose_method, pose_notices = _reference_pose(job, loaded.rgb, mask)
+    found = _people_in_picture(job, loaded.rgb, mask)
+    if len(found.people) > 1:
+        mask, mask_method, mask_notices = _reference_mask(job, _without_others(loaded, found))
+    pose, pose_method, pose_notices = _reference_pose(job, loaded.rgb, mask, found)
     placement = place(loaded.rgb.shape[1::-1], size)
     return Reference(
         image=fit_and_extend(loaded.rgb, size),
@@ -137,6 +145,8 @@ def prepare_reference(job: RenderJob, loaded: LoadedImage, *, size: tuple[int, i
         pose=moved(pose, placement),
         mask_method=mask_method,
         pose_method=pose_method,
+        people=tuple(moved(one, placement) for one in found.people)[len(found.people) == 1 :],
+        person=found.index,
         notices=(*loaded.notices, *mask_notices, *pose_notices),
     )
 
@@ -178,21 +188,65 @@ def _reference_mask(job: RenderJob, loaded: LoadedImage) -> tuple[Mask, str, tup
     return mask, "file", ()
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The people in the reference picture, the largest first, and which of them is meant."""
+
+    people: tuple[Pose, ...] = ()
+    index: int = 0
+    method: str = ""
+    tried: tuple[str, ...] = ()
+
+
+def _people_in_picture(job: RenderJob, image: Picture, mask: Mask) -> _Found:
+    """Look with one detector after another until someone is on the mask.
+
+    Raises: PoseError R12 when there are several, none is chosen, and the job is strict; P3 when
+    the chosen one is not there.
+    """
+    if job.reference_pose is not None:
+        return _Found()
+    tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
+    for name in tried:
+        detector = load_detector(name)
+        alone = getattr(detector, "finds_one", False)
+        poses = find_everyone(detector, image) if alone else detector.detect(image)
+        whole = [pose for pose in poses if confident(pose.body).sum() >= MINIMUM_JOINTS]
+        if not any(_is_on(pose, mask) for pose in whole):
+            continue
+        people = tuple(sorted(whole, key=height_of, reverse=True))
+        if len(people) > 1 and job.strict and job.reference_person is None:
+            problem = f"shows {len(people)} people"
+            raise PoseError("R12", job.reference, problem, "choose with --ref-person")
+        index = choose_pose(people, job.reference_person or "largest")
+        return _Found(people, index, name, tried)
+    return _Found(tried=tried)
+
+
+def _without_others(loaded: LoadedImage, found: _Found) -> LoadedImage:
+    """Return the picture with everyone painted out who is not meant."""
+    image = loaded.rgb
+    for index, pose in enumerate(found.people):
+        if index != found.index:
+            image = paint_out(image, pose)
+    if loaded.alpha is None:
+        return replace(loaded, rgb=image)
+    painted = (image != loaded.rgb).any(axis=2)
+    return replace(loaded, rgb=image, alpha=np.where(painted, np.uint8(0), loaded.alpha))
+
+
 def _reference_pose(
-    job: RenderJob, image: Picture, mask: Mask
+    job: RenderJob, image: Picture, mask: Mask, found: _Found
 ) -> tuple[Pose, str, tuple[str, ...]]:
     size = image.shape[1::-1]
     if job.reference_pose is not None:
         pose = read_pose(job.reference_pose, size=size)
         return moved(pose, _stretch(pose.size, size)), "file", ()
-    tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
-    for name in tried:
-        people = load_detector(name).detect(image)
-        found = _on_character(people, mask)
-        if found is not None:
-            notice = f"{len(people)} people in the picture; the one on the mask is used"
-            return found, name, (notice,) if len(people) > 1 else ()
-    problem = f"no pose found by {' or '.join(tried)}"
+    if found.people and _is_on(found.people[found.index], mask):
+        count = len(found.people)
+        notice = f"{count} people in the picture; person {found.index + 1} is used (--ref-person)"
+        return found.people[found.index], found.method, (notice,) if count > 1 else ()
+    problem = f"no pose found by {' or '.join(found.tried)}"
     if job.strict:
         raise PoseError("R11", job.reference, problem, "give --ref-pose FILE")
     notice = f"{problem} in the picture; a standing skeleton is fitted to the mask's box"
@@ -214,32 +268,12 @@ def _stretch(source: tuple[int, int], target: tuple[int, int]) -> Placement:
     return Placement(source, target, target, (0, 0))
 
 
-def _on_character(people: Sequence[Pose], mask: Mask) -> Pose | None:
-    """Return the person with most joints on the mask, if they are enough to be the character."""
-    ranked = sorted(people, key=lambda pose: _joints_on(pose, mask), reverse=True)
-    if not ranked:
-        return None
-    known = int(confident(ranked[0].body).sum())
-    on_mask = _joints_on(ranked[0], mask)
-    return ranked[0] if known >= MINIMUM_JOINTS and on_mask >= MINIMUM_INSIDE * known else None
-
-
-def _joints_on(pose: Pose, mask: Mask) -> int:
+def _is_on(pose: Pose, mask: Mask) -> bool:
+    """Tell whether enough of a person's joints lie on the mask for it to be the character."""
     height, width = mask.shape
     known = pose.body[confident(pose.body), :2].astype(int)
     columns, rows = known[:, 0].clip(0, width - 1), known[:, 1].clip(0, height - 1)
-    return int((mask[rows, columns] > 0.5).sum())
-
-
-def load_detector(name: str) -> PoseDetector:
-    """Create a pose back end by name; the toon one comes from this distribution.
-
-    Raises: DetectorError M1 when the name is unknown or something is missing.
-    """
-    from dtvideo.toon.keypoints import ToonDetector
-
-    register_detector("toon", ToonDetector)
-    return create_detector(name)
+    return bool((mask[rows, columns] > 0.5).mean() >= MINIMUM_INSIDE)
 
 
 def prepare_driver(
@@ -248,14 +282,14 @@ def prepare_driver(
     """Find or read the motion, repair it and fit it to the reference.
 
     Raises: PoseError P1 when nobody is in the clip, P2 when frames stay empty and the job is
-    strict, P6 for key points that cannot be read.
+    strict, P3 when there is no such person, P6 for key points that cannot be read.
     """
-    motion = _read_motion(job) if info is None else _detect_motion(job, info, progress)
-    filled, repairs = repair(motion.sequence)
+    motion = read_motion(job) if info is None else find_motion(job, info, progress)
+    filled, repairs = repair(motion.sequence, cuts=motion.cuts)
     if repairs.empty_frames and job.strict:
         problem = f"nobody in frames {in_words(repairs.empty_frames)}"
         raise PoseError("P2", job.driver or job.poses, problem, "cut the clip, or drop --strict")
-    steady = smooth(filled) if job.smooth else filled
+    steady = smooth(filled, cuts=motion.cuts) if job.smooth else filled
     fitted, fit, fit_notices = _fit(job, steady, reference_pose)
     notices = [*motion.notices, *fit_notices]
     if repairs.repairs or repairs.empty_frames:
@@ -267,42 +301,13 @@ def prepare_driver(
         "frames_without_person": list(repairs.empty_frames),
         "retarget": fit,
     }
-    return Driver(found=motion.sequence, fitted=fitted, report=report, notices=tuple(notices))
-
-
-@dataclass(frozen=True, eq=False)
-class _Motion:
-    sequence: PoseSequence
-    report: dict[str, object]
-    notices: tuple[str, ...] = ()
-
-
-def _detect_motion(job: RenderJob, info: VideoInfo, progress: Progress) -> _Motion:
-    detector = load_detector(job.detector)
-    part = frame_slice(job, info.frames)
-    with progress.stage("find poses", part.stop - part.start) as advance:
-        frames = counted(driving_frames(job, info), advance)
-        found = extract_poses(frames, detector, rate=info.rate, subject=str(job.driver))
-    selection = select_person(found)
-    report: dict[str, object] = {
-        "detector": found.detector,
-        "licence": found.licence,
-        "device": found.device,
-        "people_per_frame": list(found.counts),
-        "lost_frames": list(selection.lost),
-        "possible_switches": list(selection.joined),
-    }
-    progress.notice(found.describe())
-    doubtful = selection.people > 1 or selection.lost or selection.joined
-    return _Motion(selection.sequence, report, (selection.describe(),) if doubtful else ())
-
-
-def _read_motion(job: RenderJob) -> _Motion:
-    assert job.poses is not None
-    sequence = read_poses(job.poses, rate=job.rate)
-    part = frame_slice(job, len(sequence))
-    parts: dict[str, Any] = {name: tracks[part] for name, tracks in parts_of(sequence).items()}
-    return _Motion(replace(sequence, **parts), {"detector": "file"})
+    return Driver(
+        found=motion.sequence,
+        fitted=fitted,
+        report=report,
+        selection=motion.selection,
+        notices=tuple(notices),
+    )
 
 
 def _fit(
@@ -314,29 +319,3 @@ def _fit(
         return fitted, asdict(report), report.warnings
     placed = moved(sequence, place(sequence.size, reference.size))
     return placed, {"scale": "as in the driver"}, ()
-
-
-def counted(frames: Iterable[Picture], advance: Callable[[], None]) -> Iterator[Picture]:
-    """Yield frames, counting each one as done when the next is asked for."""
-    for frame in frames:
-        yield frame
-        advance()
-
-
-def frame_slice(job: RenderJob, total: int) -> slice:
-    """Return the frames of the driver that the job asks for.
-
-    Raises: MediaError V7 when they begin after the clip's end.
-    """
-    first, last = job.frames or (0, None)
-    if first >= total:
-        source = job.driver or job.poses
-        problem = f"has {total} frames, so frame {first} does not exist"
-        raise MediaError("V7", source, problem, f"give --frames from 0 to {total - 1}")
-    return slice(first, total if last is None else min(last + 1, total))
-
-
-def driving_frames(job: RenderJob, info: VideoInfo) -> Iterator[Picture]:
-    """Yield the driver's frames that are rendered, in order."""
-    part = frame_slice(job, info.frames)
-    return islice(read_frames(info), part.start, part.stop)

@@ -22,12 +22,12 @@ from pipelines.animate import AnimationPipeline, Clip, ClipSettings
 from pipelines.background import Backdrop, opaque
 from pipelines.job import RenderJob, is_sequence, plain
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
+from pipelines.motion import driving_frames, frame_slice
+from pipelines.people_picture import save_people
 from pipelines.prepare import (
     Driver,
     Reference,
     choose_size,
-    driving_frames,
-    frame_slice,
     load_reference,
     prepare_driver,
     prepare_reference,
@@ -79,6 +79,7 @@ def render(job: RenderJob, progress: Progress | None = None) -> Result:
     start = time.monotonic()
     progress = progress or SilentProgress()
     prepared = prepare(job, progress)
+    _tell_people(job, prepared, progress)
     with _timed(prepared.sidecar, "render"):
         columns = _render_frames(job, prepared, progress)
     sheet_path = job.beside(".sheet.png")
@@ -212,6 +213,15 @@ def _render_frames(job: RenderJob, prepared: Prepared, progress: Progress) -> li
                 columns.append(SheetColumn(index, plate, draw_pose(pose), opaque(frame)))
             advance()
     return columns
+
+
+def _tell_people(job: RenderJob, prepared: Prepared, progress: Progress) -> None:
+    """Number the people in pictures beside the result, where there are several."""
+    told = save_people(
+        job, reference=prepared.reference, driver=prepared.driver, info=prepared.info
+    )
+    for notice in told:
+        progress.notice(notice)
 
 
 def open_clip(job: RenderJob, prepared: Prepared) -> Clip:

@@ -123,7 +123,7 @@ def recipe_hash(
     contents = [(entry["role"], entry["sha256"]) for entry in inputs]
     job = recipe["job"]
     assert isinstance(job, dict)
-    settings = {key: value for key, value in job.items() if key not in ("output", "overwrite")}
+    settings = {key: value for key, value in job.items() if key not in ("output", "overwrite", "cache")}
     text = json.dumps([settings, recipe["resolved"], contents, model], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,6 +1,8 @@
 """Keep one person through a clip in which several are found."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -11,8 +13,11 @@ from poses.frames import in_words
 from poses.people import Person, box_of, find_people, fullest_frame
 from poses.types import Pose, PoseSequence, missing_joints
 
-PersonChoice = int | Literal["largest", "left", "right"] | tuple[float, float]
-NAMED_CHOICES = ("largest", "left", "right")
+NamedChoice = Literal["largest", "left", "right"]
+PersonChoice = int | NamedChoice | tuple[float, float]
+NAMED_CHOICES: Mapping[str, NamedChoice] = MappingProxyType(
+    {"largest": "largest", "left": "left", "right": "right"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +85,7 @@ def select_person(detections: Detections, person: PersonChoice = "largest") -> S
     )
 
 
-def choose_pose(poses: list[Pose], person: PersonChoice) -> int:
+def choose_pose(poses: Sequence[Pose], person: PersonChoice) -> int:
     """Return the index of the person meant among the poses of one picture, as `select_person`.
 
     Raises: PoseError P3 when there is no such person.

@@ -1,0 +1,163 @@
+"""The motion of a render or of the key-point tools: one person of a video, or of a file."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dtvideo.errors import MediaError
+from dtvideo.video import VideoInfo, read_frames
+from pipelines.job import RenderJob
+from pipelines.pose_cache import Search, keep, recall
+from pipelines.progress import Progress
+from poses.detections import Detections
+from poses.detectors import PoseDetector, create_detector, register_detector
+from poses.extract import extract_poses
+from poses.io import read_detections, read_poses
+from poses.select import PersonChoice, Selection, select_person
+from poses.types import PoseSequence, parts_of
+
+Picture = UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """One person's key points as they were found, and how they were come by.
+
+    cuts: the first frames of new shots; selection: everyone, where several were told apart;
+    report: plain values for the side-car.
+    """
+
+    sequence: PoseSequence
+    report: dict[str, object]
+    notices: tuple[str, ...] = ()
+    cuts: tuple[int, ...] = ()
+    selection: Selection | None = None
+
+
+def find_motion(job: RenderJob, info: VideoInfo, progress: Progress) -> Motion:
+    """Find everyone in the driving video and keep the person that the job asks for.
+
+    Raises: PoseError P1 when nobody is there, P3 when there is no such person.
+    """
+    part = frame_slice(job, info.frames)
+    found = find_people_in(
+        info,
+        part,
+        detector=job.detector,
+        everyone=job.person != "largest",
+        cache=job.cache,
+        progress=progress,
+    )
+    return chosen_motion(found, job.person)
+
+
+def chosen_motion(found: Detections, person: PersonChoice) -> Motion:
+    """Keep one person of those found, and say what is doubtful about it."""
+    selection = select_person(found, person)
+    report: dict[str, object] = {
+        "detector": found.detector,
+        "licence": found.licence,
+        "device": found.device,
+        "people_per_frame": list(found.counts),
+        "people": selection.people,
+        "person": selection.number,
+        "lost_frames": list(selection.lost),
+        "possible_switches": list(selection.joined),
+        "doubtful_frames": list(selection.doubtful),
+        "cuts": list(found.cuts),
+    }
+    doubtful = selection.people > 1 or selection.lost or selection.joined
+    notices = [selection.describe()] if doubtful else []
+    if found.cuts:
+        notices.append(f"cuts before frames {', '.join(map(str, found.cuts))}")
+    return Motion(selection.sequence, report, tuple(notices), found.cuts, selection)
+
+
+def read_motion(job: RenderJob) -> Motion:
+    """Read the motion from the job's key-point file, the frames that it asks for.
+
+    Raises: PoseError V1, P6, P1 when nobody is there, P3 when there is no such person.
+    """
+    assert job.poses is not None
+    found = read_detections(job.poses, rate=job.rate)
+    part = frame_slice(job, len(found))
+    if max(found.counts) > 1 or job.person != "largest":
+        return chosen_motion(replace(found, people=found.people[part]), job.person)
+    sequence = read_poses(job.poses, rate=job.rate)
+    parts: dict[str, Any] = {name: tracks[part] for name, tracks in parts_of(sequence).items()}
+    return Motion(replace(sequence, **parts), {"detector": "file"})
+
+
+def find_people_in(
+    info: VideoInfo,
+    part: slice,
+    *,
+    detector: str,
+    everyone: bool,
+    cache: bool,
+    progress: Progress,
+) -> Detections:
+    """Return everyone in a part of a video, from the cache where it has been looked at before.
+
+    everyone: look for several people in every frame, not once a second.
+    """
+    search = Search(info=info, detector=detector, frames=part, everyone=everyone, options={})
+    path = search.path if cache else None
+    found = recall(path) if path else None
+    if found is not None:
+        progress.notice(f"{found.describe()}; from the cache")
+        return found
+    with progress.stage("find poses", part.stop - part.start) as advance:
+        found = extract_poses(
+            counted(islice(read_frames(info), part.start, part.stop), advance),
+            load_detector(detector),
+            rate=info.rate,
+            subject=str(info.path),
+            everyone=everyone,
+        )
+    progress.notice(found.describe())
+    if path:
+        keep(path, found)
+    return found
+
+
+def load_detector(name: str) -> PoseDetector:
+    """Create a pose back end by name; the toon one comes from this distribution.
+
+    Raises: DetectorError M1 when the name is unknown or something is missing.
+    """
+    from dtvideo.toon.keypoints import ToonDetector
+
+    register_detector("toon", ToonDetector)
+    return create_detector(name)
+
+
+def counted(frames: Iterable[Picture], advance: Callable[[], None]) -> Iterator[Picture]:
+    """Yield frames, counting each one as done when the next is asked for."""
+    for frame in frames:
+        yield frame
+        advance()
+
+
+def frame_slice(job: RenderJob, total: int) -> slice:
+    """Return the frames of the driver that the job asks for.
+
+    Raises: MediaError V7 when they begin after the clip's end.
+    """
+    first, last = job.frames or (0, None)
+    if first >= total:
+        source: Path | None = job.driver or job.poses
+        problem = f"has {total} frames, so frame {first} does not exist"
+        raise MediaError("V7", source, problem, f"give --frames from 0 to {total - 1}")
+    return slice(first, total if last is None else min(last + 1, total))
+
+
+def driving_frames(job: RenderJob, info: VideoInfo) -> Iterator[Picture]:
+    """Yield the driver's frames that are rendered, in order."""
+    part = frame_slice(job, info.frames)
+    return islice(read_frames(info), part.start, part.stop)

@@ -1,0 +1,123 @@
+"""Poses found once are not looked for again: a cache on disk, by the content of the video.
+
+It lies in $DTVIDEO_CACHE, else in $XDG_CACHE_HOME/dtvideo, else in ~/.cache/dtvideo, and may be
+removed at any time.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from dtvideo.errors import ResourceError
+from dtvideo.files import atomic_path, sha256_file
+from dtvideo.video import VideoInfo
+from poses.detections import Detections
+from poses.errors import PoseError
+from poses.types import FACE_JOINTS, HAND_JOINTS, Pose, missing_joints, parts_of
+
+CACHE_VERSION = 1
+"""Counted up when extraction changes what it finds."""
+PACKAGES = {"mediapipe": "mediapipe", "openpose": "controlnet-aux", "dwpose": "rtmlib"}
+PARTS = {"body": 18, "left_hand": HAND_JOINTS, "right_hand": HAND_JOINTS, "face": FACE_JOINTS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What was looked for: everything that the people found depend on."""
+
+    info: VideoInfo
+    detector: str
+    frames: slice
+    everyone: bool
+    options: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path | None:
+        """Where the cache keeps the answer; None for a detector whose version is not known."""
+        try:
+            detector = f"{self.detector} {version(PACKAGES[self.detector])}"
+        except (KeyError, PackageNotFoundError):
+            return None
+        described = {
+            "version": CACHE_VERSION,
+            "video": sha256_file(self.info.path),
+            "rate": str(self.info.rate),
+            "frames": [self.frames.start, self.frames.stop],
+            "detector": detector,
+            "options": dict(self.options),
+            "everyone": self.everyone,
+        }
+        digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+        return cache_folder() / "poses" / f"{digest}.npz"
+
+
+def cache_folder() -> Path:
+    """Return the folder of this program's caches; it need not exist."""
+    own, shared = os.environ.get("DTVIDEO_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own)
+    return (Path(shared) if shared else Path.home() / ".cache") / "dtvideo"
+
+
+def recall(path: Path) -> Detections | None:
+    """Return what was kept, to the bit; None when there is nothing, or nothing readable."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return _unpacked({name: kept[name] for name in kept.files})
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, PoseError):
+        return None
+
+
+def keep(path: Path, found: Detections) -> None:
+    """Keep what was found; a cache that cannot be written is done without."""
+    with suppress(ResourceError, OSError), atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **_packed(found))
+
+
+def _packed(found: Detections) -> dict[str, Any]:
+    people = [pose for frame in found.people for pose in frame]
+    about = {
+        "size": found.size,
+        "rate": str(found.rate),
+        "detector": found.detector,
+        "licence": found.licence,
+        "device": found.device,
+        "cuts": found.cuts,
+    }
+    packed = {"about": np.array(json.dumps(about)), "counts": np.array(found.counts, np.int64)}
+    for name, joints in PARTS.items():
+        parts = [parts_of(pose).get(name) for pose in people]
+        packed[f"has_{name}"] = np.array([part is not None for part in parts], bool)
+        given = [missing_joints(joints) if part is None else part for part in parts]
+        packed[name] = np.array(given, np.float64).reshape(-1, joints, 3)
+    return packed
+
+
+def _unpacked(packed: dict[str, np.ndarray]) -> Detections:
+    about = json.loads(str(packed["about"]))
+    size = (int(about["size"][0]), int(about["size"][1]))
+    poses = iter(
+        [
+            Pose(size=size, **{name: packed[name][k] for name in PARTS if packed[f"has_{name}"][k]})
+            for k in range(int(packed["counts"].sum()))
+        ]
+    )
+    return Detections(
+        people=tuple(tuple(next(poses) for _ in range(count)) for count in packed["counts"]),
+        size=size,
+        rate=Fraction(about["rate"]),
+        detector=about["detector"],
+        licence=about["licence"],
+        device=about["device"],
+        cuts=tuple(about["cuts"]),
+    )

@@ -1,0 +1,64 @@
+"""The motion is one person's, of a video or of a file."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from pipelines.job import RenderJob, parse_person
+from pipelines.motion import chosen_motion, read_motion
+from poses.detections import Detections
+from poses.errors import PoseError
+from poses.formats.openpose import frame_data
+from poses.formats.safe_json import write_json
+from poses.synthetic import walk
+
+
+def pair(frames=12):
+    small, large = walk(frames, height=0.4), walk(frames, height=0.7)
+    apart = small.body.copy()
+    apart[..., 0] -= 180
+    return small.with_body(apart), large
+
+
+def test_the_report_names_who_is_kept_and_where_cuts_are():
+    people = tuple(zip(*pair(), strict=True))
+    found = Detections(people, (512, 512), Fraction(25), "d", "l", "cpu", cuts=(6,))
+    motion = chosen_motion(found, "left")
+    assert motion.report["person"] == 2
+    assert motion.report["people"] == 2
+    assert motion.report["cuts"] == [6]
+    assert motion.cuts == (6,)
+    assert "cuts before frames 6" in motion.notices[-1]
+
+
+@pytest.mark.parametrize(("person", "index"), [("largest", 1), ("left", 0), (2, 0)])
+def test_one_of_several_in_a_file_is_kept_for_the_frames_asked_for(tmp_path, person, index):
+    folder = tmp_path / "poses"
+    folder.mkdir()
+    sequences = pair()
+    for frame, poses in enumerate(zip(*sequences, strict=True)):
+        one, other = (frame_data(pose) for pose in poses)
+        one["people"] += other["people"]
+        write_json(folder / f"a_{frame:012d}_keypoints.json", one)
+    job = RenderJob(reference=tmp_path / "r.png", poses=folder, person=person, frames=(2, 7))
+    motion = read_motion(job)
+    np.testing.assert_allclose(motion.sequence.body, sequences[index].body[2:8], atol=1e-3)
+    with pytest.raises(PoseError, match="5 does not exist: 2 people"):
+        read_motion(replace(job, person=5))
+
+
+@pytest.mark.parametrize(
+    ("text", "person"),
+    [("1", 1), ("LEFT", "left"), ("largest", "largest"), ("120,40.5", (120.0, 40.5))],
+)
+def test_a_person_is_read_from_a_word(text, person):
+    assert parse_person(text) == person
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "middle", "1,", "1,2,3", ""])
+def test_a_word_that_is_no_person_is_quoted(text):
+    with pytest.raises(Exception, match="--person") as caught:
+        parse_person(text)
+    assert repr(text) in str(caught.value)

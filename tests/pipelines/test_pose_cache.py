@@ -1,0 +1,122 @@
+"""Poses that were found once are found again on disk, to the bit, and only then."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dtvideo.video import probe
+from pipelines import motion
+from pipelines.motion import find_people_in
+from pipelines.pose_cache import Search, cache_folder, keep, recall
+from pipelines.progress import SilentProgress
+from poses.detections import Detections
+from poses.synthetic import stand
+from poses.types import Pose, missing_joints
+
+
+class Standing:
+    """A detector that finds one standing person, and counts how often it is asked."""
+
+    name, licence, device = "standing", "none", "paper"
+    asked = 0
+
+    def detect(self, image):
+        type(self).asked += 1
+        return [stand(size=image.shape[1::-1])]
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DTVIDEO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(motion, "load_detector", lambda name: Standing())
+    monkeypatch.setattr(Standing, "asked", 0)
+    return tmp_path / "cache"
+
+
+def look(info, *, frames=5, cache=True, everyone=False):
+    return find_people_in(
+        info,
+        slice(0, frames),
+        detector="mediapipe",
+        everyone=everyone,
+        cache=cache,
+        progress=SilentProgress(),
+    )
+
+
+def test_a_second_search_costs_no_detection(make_video, own_cache):
+    info = probe(make_video())
+    first = look(info)
+    again = look(probe(info.path))
+    assert Standing.asked == 5
+    assert again.describe() == first.describe()
+    np.testing.assert_array_equal(again.people[4][0].body, first.people[4][0].body)
+
+
+@pytest.mark.parametrize("change", [{"frames": 3}, {"everyone": True}, {"cache": False}])
+def test_another_question_is_asked_anew(make_video, own_cache, change):
+    info = probe(make_video())
+    look(info)
+    look(info, **change)
+    assert Standing.asked == 5 + change.get("frames", 5)
+
+
+def test_the_content_of_the_video_counts_and_not_its_name(make_video, own_cache):
+    path = make_video()
+    look(probe(path))
+    renamed = path.rename(path.with_name("other name.mp4"))
+    look(probe(renamed))
+    assert Standing.asked == 5
+
+
+def test_without_the_cache_nothing_is_kept(make_video, own_cache):
+    look(probe(make_video()), cache=False)
+    assert not own_cache.exists()
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_is_done_without(make_video, own_cache):
+    info = probe(make_video())
+    look(info)
+    (kept,) = (own_cache / "poses").iterdir()
+    kept.write_bytes(kept.read_bytes()[:40])
+    look(info)
+    assert Standing.asked == 10
+    kept.unlink()
+    (own_cache / "poses").rmdir()
+    (own_cache / "poses").write_text("in the way")
+    assert look(info).counts == (1,) * 5
+
+
+def test_everything_that_was_found_comes_back(tmp_path):
+    hand = np.linspace(0, 1, 63).reshape(21, 3)
+    body = missing_joints(18)
+    body[3] = (0.1, 1 / 3, 0.7)
+    people = ((Pose(body, size=(64, 48), left_hand=hand), stand(size=(64, 48))), ())
+    found = Detections(people, (64, 48), Fraction(30000, 1001), "a", "b", "c", cuts=(1,))
+    keep(tmp_path / "kept.npz", found)
+    back = recall(tmp_path / "kept.npz")
+    assert (back.counts, back.rate, back.cuts, back.detector) == ((2, 0), found.rate, (1,), "a")
+    np.testing.assert_array_equal(back.people[0][0].body, body)
+    np.testing.assert_array_equal(back.people[0][0].left_hand, hand)
+    assert back.people[0][1].left_hand is None
+    assert back.people[0][1].face is None
+
+
+def test_a_detector_of_unknown_version_is_not_cached(make_video):
+    search = Search(
+        info=probe(make_video()),
+        detector="toon",
+        frames=slice(0, 5),
+        everyone=False,
+        options={},
+    )
+    assert search.path is None
+
+
+def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("DTVIDEO_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "dtvideo"
+    monkeypatch.setenv("DTVIDEO_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
