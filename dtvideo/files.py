@@ -83,13 +83,21 @@ def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] 
 
     Raises: OutputError F7.
     """
-    for source in inputs:
-        if _same_file(path, source):
-            raise OutputError("F7", path, f"is the input {source}", "give another output")
+    check_not_input(path, inputs)
     if path.is_dir():
         raise OutputError("F7", path, "is a folder, not a file", "give a file name in it")
     if os.path.lexists(path) and not overwrite:
         raise OutputError("F7", path, "exists already", "add --overwrite or give another output")
+
+
+def check_not_input(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse an output that is an input, also through a link.
+
+    Raises: OutputError F7.
+    """
+    for source in inputs:
+        if _same_file(path, source):
+            raise OutputError("F7", path, f"is the input {source}", "give another output")
 
 
 def check_input(path: Path) -> None:
@@ -138,12 +146,13 @@ def _umask() -> int:
 
 
 def _publish(temporary: Path, path: Path) -> None:
-    _sync(temporary)
+    sync_path(temporary)
     temporary.replace(path)
-    _sync(path.parent)
+    sync_path(path.parent)
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

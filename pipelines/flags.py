@@ -13,7 +13,6 @@ EXAMPLE = "example: animate hero.png dance.mp4"
 NOT_YET = "is not in this version"
 HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
 UNFINISHED_FLAGS = {
-    "--resume": "render again with --overwrite",
     "--puppet": "the built-in model uses its coarse frame by itself",
 }
 
@@ -292,8 +291,9 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         type=reader("parse_bytes"),
         help="limit for the picture's features, such as 4G",
     )
+    group.add_argument("--threads", metavar="N", type=int, help="processor threads")
     group.add_argument("--strict", action="store_true", help="an error where a guess is made")
     group.add_argument("--dry-run", action="store_true", help="check and plan, render nothing")
     group.add_argument("--overwrite", action="store_true", help="replace what is there")
-    group.add_argument("--resume", action=Refuse, nargs=0, **HIDDEN)
+    group.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
     group.add_argument("--progress", metavar="bar|json|none", default="bar")

@@ -1,0 +1,91 @@
+"""One run per output: a file that its holder keeps locked for as long as it lives.
+
+The lock is the kernel's: it ends with the process, however that ends, so a lease can neither go
+stale nor be taken from a living holder. What the file says is for people.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dtvideo.errors import OutputError, ResourceError
+from dtvideo.files import explained_write
+
+
+@contextmanager
+def hold_lease(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lease file `path`, whose folder is made when missing; it is removed at the end.
+
+    wait: until another holder has let go, instead of refusing.
+    Raises: OutputError F5 naming host, process and start of the run that holds it; ResourceError
+    F10 where the file system knows no locks, F3 where it cannot be written.
+    """
+    descriptor = _acquire(path, wait=wait)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            path.unlink()
+        os.close(descriptor)
+
+
+def _acquire(path: Path, *, wait: bool) -> int:
+    """Return the locked descriptor of a file that still has its name."""
+    while True:
+        with explained_write(path):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            except FileNotFoundError:  # the holder before has just removed the folder
+                continue
+        try:
+            _lock(descriptor, path, wait=wait)
+            if _has_name(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, *, wait: bool) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise OutputError(
+            "F5", path.parent, f"is in use by {_read_holder(path)}", "wait, or end that run"
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+            raise
+        problem = "the file system knows no locks"
+        raise ResourceError("F10", path.parent, problem, "write to a local disk") from error
+
+
+def _has_name(descriptor: int, path: Path) -> bool:
+    """Tell whether the locked file is still the one of that name, not one removed meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder() -> dict[str, object]:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"host": platform.node(), "pid": os.getpid(), "started": started}
+
+
+def _read_holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']} since {holder['started']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another run"

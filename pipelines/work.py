@@ -1,0 +1,141 @@
+"""The work folder of a render, `<result>.work/`: what is done so far, kept until it is published.
+
+lease.json      held by the run that works here
+recipe.json     what is being made, and on what
+frames/         finished frames, and the latents for the next one
+out/            results under construction, renamed into place when all of them are whole
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dtvideo.errors import OutputError, UsageError
+from dtvideo.files import explained_write, sync_path, write_json
+from dtvideo.frame_store import FrameStore
+from dtvideo.lease import hold_lease
+from pipelines.job import RenderJob, is_folder
+from poses.errors import ExplainedError
+
+LEASE, RECIPE, FRAMES, STAGED = "lease.json", "recipe.json", "frames", "out"
+TRY_AGAIN = 7  # exit code of what may go better another time
+
+
+class Work:
+    """The work folder of one render; open it with `open_work`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.frames = FrameStore(folder / FRAMES)
+
+    @property
+    def is_publishing(self) -> bool:
+        """Whether results of this render may have been put into place already."""
+        return (self.folder / STAGED).exists()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an earlier run has left something here."""
+        return (self.folder / RECIPE).exists()
+
+    def begin(self, recipe: Mapping[str, object], *, again: bool = False) -> None:
+        """Note what is being made, or check that what is here was made in the very same way.
+
+        again: begin anew, instead of an error, when it was not.
+        Raises: UsageError B10 naming what differs.
+        """
+        path = self.folder / RECIPE
+        if self.is_begun:
+            different = _differences(_read(path), recipe)
+            if not different:
+                return
+            if not again:
+                problem = f"was begun otherwise: {'; '.join(different)}"
+                remedy = "give --overwrite instead of --resume to begin again"
+                raise UsageError("B10", self.folder, problem, remedy)
+        self.clear()
+        write_json(path, recipe)
+
+    def staged(self, target: Path) -> Path:
+        """Return where a result is built before it is put into place."""
+        folder = self.folder / STAGED
+        with explained_write(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder if is_folder(target) else folder / target.name
+
+    def publish(self, pairs: Iterable[tuple[Path, Path]]) -> None:
+        """Put whole results into place, each pair from where it was built to its name."""
+        for source, target in pairs:
+            with explained_write(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.replace(target)
+                sync_path(target.parent)
+
+    def clear(self) -> None:
+        """Remove everything but the lease; the recipe last, for it says what the rest is."""
+        self.frames.clear()
+        shutil.rmtree(self.folder / STAGED, ignore_errors=True)
+        for leftover in self.folder.glob(".dtvideo-*.partial"):
+            leftover.unlink(missing_ok=True)
+        (self.folder / RECIPE).unlink(missing_ok=True)
+
+
+@contextmanager
+def open_work(job: RenderJob) -> Iterator[Work]:
+    """Hold the work folder of a job; it goes when the block ends well.
+
+    It stays, to go on from, when frames are done and the end was no fault of the inputs: an
+    interruption, a full disk, a bug.
+    Raises: OutputError F5 when another run holds it, F7 when an earlier run has left frames and
+    the job says neither `resume` nor `overwrite`.
+    """
+    work = Work(job.beside(".work"))
+    try:
+        with hold_lease(work.folder / LEASE):
+            _check_leftover(work, job)
+            try:
+                yield work
+            except BaseException as error:
+                if work.frames.is_empty or not _may_go_on(error):
+                    work.clear()
+                raise
+            work.clear()
+    finally:
+        with suppress(OSError):
+            work.folder.rmdir()
+
+
+def _check_leftover(work: Work, job: RenderJob) -> None:
+    if job.resume or not work.is_begun:
+        return
+    if not job.overwrite:
+        remedy = "add --resume to go on, or --overwrite to begin again"
+        raise OutputError("F7", work.folder, "holds an unfinished render", remedy)
+    work.clear()
+
+
+def _may_go_on(error: BaseException) -> bool:
+    return not isinstance(error, ExplainedError) or error.exit_code == TRY_AGAIN
+
+
+def _read(path: Path) -> dict[str, object]:
+    """Return what was noted; nothing when it cannot be read."""
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Say what differs between two recipes, item by item."""
+    told = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            told += _differences(old, new)
+        elif old != new:
+            told.append(f"{name} was {old}, is {new}")
+    return told

@@ -1,0 +1,58 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from dtvideo.errors import OutputError
+from dtvideo.lease import hold_lease
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from dtvideo.lease import hold_lease
+with hold_lease(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A child that holds x.work/lease.json."""
+    path = tmp_path / "x.work" / "lease.json"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield path, process
+        process.kill()
+
+
+def test_a_second_run_is_refused_and_told_who_holds_the_output(holder):
+    path, process = holder
+    with pytest.raises(OutputError) as caught, hold_lease(path):
+        pass
+    assert caught.value.code == "F5"
+    assert caught.value.exit_code == 8
+    assert f"is in use by process {process.pid} on " in str(caught.value)
+    assert " since 20" in str(caught.value)
+
+
+def test_the_lease_of_a_killed_run_is_free(holder):
+    path, process = holder
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert path.exists()
+    with hold_lease(path):
+        assert str(os.getpid()) in path.read_text()
+    assert not path.exists()
+
+
+def test_a_lease_ends_with_its_block_also_after_an_error(tmp_path):
+    path = tmp_path / "lease"
+    with pytest.raises(ZeroDivisionError), hold_lease(path):
+        raise ZeroDivisionError
+    with hold_lease(path), pytest.raises(OutputError, match=str(os.getpid())), hold_lease(path):
+        pass

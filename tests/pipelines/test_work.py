@@ -1,0 +1,177 @@
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from dtvideo.errors import OutputError, ResourceError, UsageError
+from dtvideo.files import sha256_file
+from dtvideo.video import probe
+from pipelines.render import RenderJob, render
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = 115
+"""How many file operations under the output folder the render below does."""
+
+
+@pytest.fixture
+def job(stage, tiny_model, tmp_path):
+    (tmp_path / "out").mkdir()
+    return RenderJob(
+        reference=stage / "hero.png",
+        poses=stage / "dance.json",
+        reference_pose=stage / "pose.json",
+        model=str(tiny_model),
+        size=(32, 32),
+        output=tmp_path / "out" / "x.mp4",
+    )
+
+
+def hashes(job):
+    return json.loads(job.beside(".json").read_text())["frames"]["sha256_of_rgb"]
+
+
+def stop_at(monkeypatch, frame, error):
+    """Let the render end with an error when it composes that frame."""
+    from pipelines.background import Backdrop
+
+    lay, count = Backdrop.lay, iter(range(100))
+
+    def stop(self, *arguments):
+        if next(count) == frame:
+            raise error
+        return lay(self, *arguments)
+
+    monkeypatch.setattr(Backdrop, "lay", stop)
+
+
+def stopped(job, frame, error):
+    """Run a job that ends with an error at a frame."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, frame, error)
+        with pytest.raises(type(error)):
+            render(job)
+
+
+def test_an_interrupted_render_goes_on_at_its_first_missing_frame(job, tmp_path):
+    render(replace(job, output=tmp_path / "whole.mp4"))
+    stopped(job, 2, KeyboardInterrupt())
+    frames = job.beside(".work") / "frames"
+    assert sorted(path.name for path in frames.iterdir()) == [
+        "000000.png",
+        "000001.png",
+        "000001.safetensors",
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 2, AssertionError("only two frames were missing"))
+        render(replace(job, resume=True))
+    assert hashes(job) == hashes(replace(job, output=tmp_path / "whole.mp4"))
+    assert sha256_file(job.target) == sha256_file(tmp_path / "whole.mp4")
+    assert sorted(os.listdir(job.target.parent)) == ["x.json", "x.mp4", "x.sheet.png"]
+
+
+def test_what_an_earlier_run_left_is_kept_until_the_user_decides(job):
+    stopped(job, 1, KeyboardInterrupt())
+    with pytest.raises(
+        OutputError, match=r"x\.work: holds an unfinished render .* --resume"
+    ) as found:
+        render(job)
+    assert found.value.code == "F7"
+    render(replace(job, overwrite=True))
+    assert probe(job.target).frames == 4
+
+
+def test_another_recipe_does_not_go_on_with_these_frames(job):
+    stopped(job, 1, ResourceError("F3", "x", "the disk is full"))
+    with pytest.raises(UsageError, match="was begun otherwise: recipe_hash was") as caught:
+        render(replace(job, seed=1, resume=True))
+    assert caught.value.code == "B10"
+    assert not job.target.exists()
+    render(replace(job, seed=1, resume=True, overwrite=True))
+    assert probe(job.target).frames == 4
+
+
+def test_another_version_does_not_go_on_with_these_frames(job):
+    stopped(job, 1, KeyboardInterrupt())
+    recipe = job.beside(".work") / "recipe.json"
+    told = json.loads(recipe.read_text())
+    told["packages"]["torch"] = "1.0"
+    recipe.write_text(json.dumps(told))
+    with pytest.raises(UsageError, match=r"torch was 1\.0, is \d"):
+        render(replace(job, resume=True))
+
+
+def test_a_damaged_frame_is_rendered_again(job):
+    stopped(job, 3, KeyboardInterrupt())
+    (job.beside(".work") / "frames" / "000001.png").write_bytes(b"half")
+    render(replace(job, resume=True))
+    frames = hashes(job)
+    render(replace(job, overwrite=True))
+    assert hashes(job) == frames
+
+
+def test_resuming_a_finished_render_renders_nothing(job):
+    first = render(replace(job, resume=True))
+    before = job.target.stat().st_mtime_ns
+    again = render(replace(job, resume=True))
+    assert (first.done_before, again.done_before) == (False, True)
+    assert (again.paths, again.frames) == (first.paths, first.frames)
+    assert job.target.stat().st_mtime_ns == before
+    assert not job.beside(".work").exists()
+
+
+def test_a_result_that_has_changed_or_has_another_recipe_is_not_taken_for_done(job):
+    render(job)
+    with pytest.raises(OutputError, match="exists already"):
+        render(replace(job, seed=3, resume=True))
+    job.target.write_bytes(b"something else")
+    with pytest.raises(OutputError, match="exists already"):
+        render(replace(job, resume=True))
+    assert job.target.read_bytes() == b"something else"
+
+
+def test_a_pattern_of_frames_goes_on_as_well(job, tmp_path):
+    job = replace(job, output=tmp_path / "out" / "shot.%04d.png", background="alpha")
+    stopped(job, 2, KeyboardInterrupt())
+    render(replace(job, resume=True))
+    names = [f"shot.{index:04d}.png" for index in range(4)]
+    assert sorted(os.listdir(tmp_path / "out")) == [*names, "shot.json", "shot.sheet.png"]
+
+
+def killed_at(job, points):
+    """Kill the job at each of those file operations, let it go on, and return what is told."""
+    call = json.dumps(replace(job, resume=True, threads=1).settings())
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.killing", call, json.dumps(points)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in finished.stdout.splitlines()], finished.stderr
+
+
+def check_kill_points(job, points):
+    reference, *told = killed_at(job, [10**6, *points])[0]
+    assert reference[0] == [0, 0]
+    assert len(told) == len(points)
+    for point, (statuses, frames, left) in zip(points, told, strict=True):
+        assert (point, statuses) == (point, [9, 0])
+        assert (point, frames, left) == (point, *reference[1:])
+
+
+def test_a_render_killed_at_any_moment_ends_with_the_same_frames(job):
+    chosen = random.Random(4)
+    edges = [1 + OPERATIONS * part // 6 for part in range(7)]
+    check_kill_points(job, [chosen.randrange(a, b) for a, b in pairwise(edges)])
+
+
+@pytest.mark.slow
+def test_a_render_killed_at_any_of_fifty_moments_ends_with_the_same_frames(job):
+    check_kill_points(job, sorted(random.Random(5).sample(range(1, OPERATIONS), 50)))
