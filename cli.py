@@ -59,7 +59,7 @@ def run(parser: Parser, words: Sequence[str]) -> int:
         _quiet_libraries()
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
-        _tell("interrupted: nothing unfinished was left behind")
+        _tell("interrupted: what is finished is kept · animate goes on with --resume")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from dtvideo.errors import UsageError
 from poses.select import NAMED_CHOICES, PersonChoice
@@ -33,6 +34,7 @@ NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "blue": (0, 0, 255),
 }
 
+PATH_SETTINGS = {"reference", "driver", "poses", "output", "reference_pose", "reference_mask"}
 FRAME_NUMBER = r"(?:%0?\d*d|#+)"
 
 Number = int | float | Fraction
@@ -117,7 +119,11 @@ class RenderJob:
     """auto: float16 on CUDA, float32 elsewhere and for toon."""
     cache_memory: int | None = None
     """Bytes that the reference features may take; no limit when absent."""
+    threads: int | None = None
+    """Processor threads; the machine's own number when absent. Last bits depend on it."""
     overwrite: bool = False
+    resume: bool = False
+    """Go on where an earlier run of the same job stopped; what is done already is kept."""
 
     def __post_init__(self) -> None:
         _check_sources(self)
@@ -152,6 +158,27 @@ class RenderJob:
     def settings(self) -> dict[str, object]:
         """Return every setting as plain values, for the side-car."""
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> RenderJob:
+    """Return the job of which `RenderJob.settings` gave these values.
+
+    beside: the folder that relative paths start from.
+    Raises: UsageError M11 for an unknown setting, and as `RenderJob`.
+    """
+    known = {field.name for field in fields(RenderJob)}
+    if unknown := sorted(set(values) - known):
+        raise _refusal("recipe", unknown[0], "use the dtvideo that wrote it")
+    read = {name: values[name] for name in values if values[name] is not None}
+    for name in PATH_SETTINGS & read.keys():
+        read[name] = beside / read[name]
+    if "rate" in read:
+        read["rate"] = Fraction(read["rate"])
+    for name in ("size", "frames", "background", "person", "reference_person"):
+        if isinstance(read.get(name), list):
+            read[name] = tuple(read[name])
+    read["loras"] = tuple((name, scale) for name, scale in read.get("loras", ()))
+    return RenderJob(**read)
 
 
 def plain(value: object) -> object:
@@ -282,6 +309,7 @@ def _check_numbers(job: RenderJob) -> None:
     _check_range("--align", job.align, 0, 500)
     _check_range("--ref-probability", job.reference_probability, 0, 1)
     _check_range("--fps", job.rate, Fraction(1, 10), 1000)
+    _check_range("--threads", job.threads, 1, 1024)
     _check_range("--cache-memory", job.cache_memory, 0, 2**50)
     for side in job.size or ():
         _check_range("--size", side, *SIZE_LIMITS)

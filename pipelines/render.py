@@ -2,7 +2,8 @@
 
 `render` checks everything that can be checked before a model is loaded, prepares the reference
 and the motion, denoises frame by frame and writes the movie, the side-car and the contact sheet.
-Frames stream from the model into the file: memory does not grow with the clip.
+Frames go one by one into the work folder, so that memory does not grow with the clip and a render
+that was stopped goes on at the frame where it stopped; the movie is made from them at the end.
 """
 
 import time
@@ -10,15 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 
-from dtvideo.files import check_input, check_output
+import numpy as np
+from jaxtyping import UInt8
+
+from dtvideo.files import check_input, check_not_input, check_output, write_json
 from dtvideo.images import LoadedImage
 from dtvideo.sheet import SheetColumn, evenly_spaced, save_sheet
 from dtvideo.video import FrameWriter, VideoInfo, open_writer, probe
 from dtvideo.video.writers import frame_path
-from pipelines.animate import AnimationPipeline, Clip, ClipSettings
+from pipelines.animate import AnimationPipeline, Clip, ClipSettings, FrameState
 from pipelines.background import Backdrop, opaque
 from pipelines.job import RenderJob, is_sequence, plain
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
@@ -32,8 +36,10 @@ from pipelines.prepare import (
     prepare_driver,
     prepare_reference,
 )
-from pipelines.progress import Progress, SilentProgress
-from pipelines.sidecar import Sidecar, digital_source_type
+from pipelines.progress import Advance, Progress, SilentProgress
+from pipelines.sidecar import Sidecar, digital_source_type, environment, set_threads
+from pipelines.verify import is_done, read_sidecar
+from pipelines.work import Work, open_work
 from poses.render import draw_pose
 from poses.types import confident
 
@@ -50,6 +56,8 @@ class Result:
     frames: int
     seconds: float
     notices: tuple[str, ...]
+    done_before: bool = False
+    """Whether it was there already, whole, and made by the same recipe."""
 
     @property
     def paths(self) -> tuple[Path, Path, Path]:
@@ -70,63 +78,101 @@ class Prepared:
     sidecar: Sidecar
 
 
+@dataclass(frozen=True, eq=False)
+class _Setup:
+    """What is known before the reference and the motion are looked at."""
+
+    pipeline: AnimationPipeline
+    settings: ClipSettings
+    size: tuple[int, int]
+    loaded: LoadedImage
+    info: VideoInfo | None
+    sidecar: Sidecar
+
+
 def render(job: RenderJob, progress: Progress | None = None) -> Result:
     """Render one clip and return the paths of what was written.
 
+    A job with `resume` goes on in the work folder that an earlier run left, and renders nothing
+    when the result is there, whole, and made by the same recipe.
     Raises: UsageError, MediaError, PoseError, ModelError, QualityError, ResourceError and
     OutputError, each before anything is published.
     """
     start = time.monotonic()
     progress = progress or SilentProgress()
-    prepared = prepare(job, progress)
-    _tell_people(job, prepared, progress)
-    with _timed(prepared.sidecar, "render"):
-        columns = _render_frames(job, prepared, progress)
-    sheet_path = job.beside(".sheet.png")
-    save_sheet(sheet_path, prepared.reference.image, columns, title=job.stem)
-    written = _written(job, len(prepared.driver))
-    sidecar_path = prepared.sidecar.write([*written, sheet_path])
-    return Result(
-        movie=job.target,
-        sidecar=sidecar_path,
-        sheet=sheet_path,
-        frames=len(prepared.driver),
-        seconds=time.monotonic() - start,
-        notices=tuple(prepared.sidecar.notices),
-    )
+    check_inputs(job)
+    if not job.resume:
+        check_outputs(job)
+    with open_work(job) as work:
+        setup = _set_up(job, progress)
+        sidecar = setup.sidecar
+        if job.resume and is_done(job.beside(".json"), sidecar.recipe_hash):
+            frames = read_sidecar(job.beside(".json"))["frames"]["count"]
+            return _result(job, sidecar, frames=frames, start=start, done_before=True)
+        if not work.is_publishing:
+            check_outputs(job)
+        recipe = {"recipe_hash": sidecar.recipe_hash, **environment()}
+        work.begin(recipe, again=job.overwrite)
+        prepared = _prepare(job, setup, progress)
+        _tell_people(job, prepared, progress)
+        with _timed(sidecar, "render"):
+            _render_frames(job, prepared, work, progress)
+        with _timed(sidecar, "write"), progress.stage("write", len(prepared.driver)) as advance:
+            _publish(job, prepared, work, advance)
+    return _result(job, sidecar, frames=len(prepared.driver), start=start)
 
 
 def prepare(job: RenderJob, progress: Progress) -> Prepared:
     """Check the inputs and outputs, load the model, and prepare reference and motion."""
-    sidecar = Sidecar(job)
+    check_inputs(job)
     check_outputs(job)
+    return _prepare(job, _set_up(job, progress), progress)
+
+
+def _set_up(job: RenderJob, progress: Progress) -> _Setup:
+    """Open the inputs and load the model; the side-car knows its recipe from here on."""
+    sidecar = Sidecar(job)
     loaded, info = _open_inputs(job, sidecar)
+    if job.threads is not None:
+        set_threads(job.threads)
     with _timed(sidecar, "load model"), progress.stage("load model", None):
         pipeline = load_model(job)
         sidecar.model = describe_model(job, pipeline)
     settings = clip_settings(job, pipeline)
-    size, size_notices = choose_size(
+    size, notices = choose_size(
         loaded.rgb.shape[1::-1],
         requested=job.size,
         native=native_side(pipeline),
         multiple=pipeline.size_multiple,
     )
+    sidecar.notices.extend(notices)
+    sidecar.settings = {
+        "clip": plain(asdict(settings)),
+        "size": list(size),
+        "threads": environment()["threads"],
+    }
+    return _Setup(pipeline, settings, size, loaded, info, sidecar)
+
+
+def _prepare(job: RenderJob, setup: _Setup, progress: Progress) -> Prepared:
+    """Prepare the reference and the motion."""
+    sidecar, info = setup.sidecar, setup.info
     with _timed(sidecar, "read reference"), progress.stage("read reference", None):
-        reference = prepare_reference(job, loaded, size=size)
+        reference = prepare_reference(job, setup.loaded, size=setup.size)
     with _timed(sidecar, "read motion"):
         driver = prepare_driver(job, info, reference.pose, progress=progress)
-    notices = (*size_notices, *reference.notices, *(info.notices if info else ()), *driver.notices)
-    for notice in notices:
+    sidecar.notices += (*reference.notices, *(info.notices if info else ()), *driver.notices)
+    for notice in sidecar.notices:
         progress.notice(notice)
-    sidecar.notices.extend(notices)
     sidecar.reference = {
         "mask": reference.mask_method,
         "pose": reference.pose_method,
-        "size": list(size),
+        "size": list(setup.size),
     }
     sidecar.driver = driver.report
-    sidecar.settings = {"clip": plain(asdict(settings)), "size": list(size)}
-    return Prepared(pipeline, settings, size, reference, driver, info, sidecar)
+    return Prepared(
+        setup.pipeline, setup.settings, setup.size, reference, driver, info, setup.sidecar
+    )
 
 
 def plan(job: RenderJob, progress: Progress | None = None) -> str:
@@ -150,16 +196,29 @@ def plan(job: RenderJob, progress: Progress | None = None) -> str:
     return "\n".join(lines)
 
 
-def check_outputs(job: RenderJob) -> None:
-    """Refuse to replace an input, or a result unless the job says so.
+def check_inputs(job: RenderJob) -> None:
+    """Refuse to replace an input, whatever the job says.
 
     Raises: OutputError F7.
     """
     given = (job.reference, job.driver, job.poses, job.reference_pose, job.reference_mask)
     inputs = [path for path in given if path is not None]
+    for path in _first_outputs(job):
+        check_not_input(path, inputs)
+
+
+def check_outputs(job: RenderJob) -> None:
+    """Refuse to replace a result unless the job says so.
+
+    Raises: OutputError F7.
+    """
+    for path in _first_outputs(job):
+        check_output(path, overwrite=job.overwrite)
+
+
+def _first_outputs(job: RenderJob) -> tuple[Path, ...]:
     first = frame_path(job.target, 0) if is_sequence(job.target) else job.target
-    for path in (first, job.beside(".json"), job.beside(".sheet.png")):
-        check_output(path, overwrite=job.overwrite, inputs=inputs)
+    return first, job.beside(".json"), job.beside(".sheet.png")
 
 
 def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoInfo | None]:
@@ -192,27 +251,66 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
     return loaded, info
 
 
-def _render_frames(job: RenderJob, prepared: Prepared, progress: Progress) -> list[SheetColumn]:
-    """Denoise, compose and write every frame; return the moments that the sheet shows."""
-    driver, info = prepared.driver, prepared.info
+def _render_frames(job: RenderJob, prepared: Prepared, work: Work, progress: Progress) -> None:
+    """Denoise, compose and keep every frame that is not in the work folder yet."""
+    driver = prepared.driver
+    first, latents = work.frames.resume(len(driver))
+    if first == len(driver):
+        return
+    if first:
+        progress.notice(f"goes on at frame {first} of {len(driver)}")
     backdrop = Backdrop.prepare(job.background, prepared.reference)
-    plates = driving_frames(job, info) if info else repeat(None)
-    shown = evenly_spaced(len(driver))
-    columns = []
+    plates = islice(_plates(job, prepared, needed=job.background == "driver"), first, None)
+    before = driver.fitted[first - 1] if first else None
     with (
-        open_clip(job, prepared) as clip,
-        _writer(job, prepared) as writer,
-        progress.stage("render", len(driver)) as advance,
+        open_clip(job, prepared).start(FrameState(first, latents, before)) as clip,
+        progress.stage("render", len(driver) - first) as advance,
     ):
         for (index, image), plate in zip(clip, plates, strict=False):
-            pose = driver.fitted[index]
-            frame = backdrop.lay(image, pose, plate)
+            assert clip.state.latents is not None
+            frame = backdrop.lay(image, driver.fitted[index], plate)
+            work.frames.add(index, frame, clip.state.latents)
+            advance()
+
+
+def _publish(job: RenderJob, prepared: Prepared, work: Work, advance: Advance) -> None:
+    """Make movie, sheet and side-car from the finished frames and put them into place."""
+    sidecar, count = prepared.sidecar, len(prepared.driver)
+    target, sheet, told = job.target, job.beside(".sheet.png"), job.beside(".json")
+    staged = work.staged(target)
+    columns = _write_frames(job, prepared, work, advance)
+    save_sheet(work.staged(sheet), prepared.reference.image, columns, title=job.stem)
+    pairs = list(zip(_written(staged, count), _written(target, count), strict=True))
+    work.publish([*pairs, (work.staged(sheet), sheet)])
+    write_json(work.staged(told), sidecar.document([*_written(target, count), sheet]))
+    work.publish([(work.staged(told), told)])
+
+
+def _write_frames(
+    job: RenderJob, prepared: Prepared, work: Work, advance: Advance
+) -> list[SheetColumn]:
+    """Write the finished frames as the result; return the moments that the sheet shows."""
+    driver = prepared.driver
+    shown = evenly_spaced(len(driver))
+    columns = []
+    plates = _plates(job, prepared, needed=True)
+    with _writer(job, prepared, work.staged(job.target)) as writer:
+        for index, plate in zip(range(len(driver)), plates, strict=False):
+            frame = work.frames.read(index)
             writer.write(frame)
             prepared.sidecar.add_frame(frame)
             if index in shown:
-                columns.append(SheetColumn(index, plate, draw_pose(pose), opaque(frame)))
+                pose = draw_pose(driver.fitted[index])
+                columns.append(SheetColumn(index, plate, pose, opaque(frame)))
             advance()
     return columns
+
+
+def _plates(
+    job: RenderJob, prepared: Prepared, *, needed: bool
+) -> Iterator[UInt8[np.ndarray, "h w 3"] | None]:
+    """Yield the driver's picture of every frame, or None where there is none or no need."""
+    return driving_frames(job, prepared.info) if needed and prepared.info else repeat(None)
 
 
 def _tell_people(job: RenderJob, prepared: Prepared, progress: Progress) -> None:
@@ -238,10 +336,10 @@ def open_clip(job: RenderJob, prepared: Prepared) -> Clip:
     )
 
 
-def _writer(job: RenderJob, prepared: Prepared) -> FrameWriter:
+def _writer(job: RenderJob, prepared: Prepared, output: Path) -> FrameWriter:
     rate = prepared.driver.fitted.rate
     return open_writer(
-        job.target,
+        output,
         size=prepared.size,
         rate=rate,
         audio_from=job.driver if _has_sound(job, prepared.info) else None,
@@ -254,10 +352,24 @@ def _has_sound(job: RenderJob, info: VideoInfo | None) -> bool:
     return info is not None and info.has_audio and job.audio == "copy"
 
 
-def _written(job: RenderJob, count: int) -> list[Path]:
-    if is_sequence(job.target):
-        return [frame_path(job.target, index) for index in range(count)]
-    return [job.target]
+def _written(target: Path, count: int) -> list[Path]:
+    if is_sequence(target):
+        return [frame_path(target, index) for index in range(count)]
+    return [target]
+
+
+def _result(
+    job: RenderJob, sidecar: Sidecar, *, frames: int, start: float, done_before: bool = False
+) -> Result:
+    return Result(
+        movie=job.target,
+        sidecar=job.beside(".json"),
+        sheet=job.beside(".sheet.png"),
+        frames=frames,
+        seconds=time.monotonic() - start,
+        notices=tuple(sidecar.notices),
+        done_before=done_before,
+    )
 
 
 @contextmanager

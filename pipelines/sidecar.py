@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dtvideo import __version__
-from dtvideo.files import sha256_file, write_json
+from dtvideo.files import sha256_file
 from pipelines.job import RenderJob
 
 SCHEMA = "dtvideo-sidecar"
@@ -37,6 +37,9 @@ DIGITAL_SOURCE_TYPES = {
     "reference": "trainedAlgorithmicMedia",
     "driver": "compositeWithTrainedAlgorithmicMedia",
 }
+INPUT_PATHS = ("reference", "driver", "poses", "reference_pose", "reference_mask")
+NOT_IN_THE_FRAMES = (*INPUT_PATHS, "output", "overwrite", "cache", "resume", "threads")
+"""Settings that change no frame, or that are in a recipe's hash by what they lead to."""
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
@@ -64,16 +67,23 @@ class Sidecar:
         """Record the hash of a frame's raw bytes."""
         self.frame_hashes.append(hashlib.sha256(image.tobytes()).hexdigest())
 
-    def write(self, outputs: Iterable[Path]) -> Path:
-        """Write the side-car beside the outputs and return its path."""
-        path = self.job.beside(".json")
-        write_json(path, self.document(outputs))
-        return path
+    @property
+    def recipe(self) -> dict[str, object]:
+        """The job as it was given, paths relative to the side-car, and as it was resolved."""
+        beside = self.job.beside(".json").parent
+        return {"job": _portable(self.job, beside), "resolved": self.settings}
+
+    @property
+    def recipe_hash(self) -> str:
+        """One hash over settings, contents of the inputs and model: equal means equal frames.
+
+        It is known once inputs, model and settings are.
+        """
+        return recipe_hash(self.recipe, self.inputs, self.model)
 
     def document(self, outputs: Iterable[Path]) -> dict[str, object]:
         """Return the whole document as plain values."""
         beside = self.job.beside(".json").parent
-        recipe = {"job": _portable(self.job, beside), "resolved": self.settings}
         return {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
@@ -82,8 +92,8 @@ class Sidecar:
             "digital_source_type": digital_source_type(self.job),
             "inputs": self.inputs,
             "model": self.model,
-            "recipe": recipe,
-            "recipe_hash": recipe_hash(recipe, self.inputs, self.model),
+            "recipe": self.recipe,
+            "recipe_hash": self.recipe_hash,
             "reference": self.reference,
             "driver": self.driver,
             "outputs": [
@@ -123,7 +133,7 @@ def recipe_hash(
     contents = [(entry["role"], entry["sha256"]) for entry in inputs]
     job = recipe["job"]
     assert isinstance(job, dict)
-    settings = {key: value for key, value in job.items() if key not in ("output", "overwrite", "cache")}
+    settings = {key: value for key, value in job.items() if key not in NOT_IN_THE_FRAMES}
     text = json.dumps([settings, recipe["resolved"], contents, model], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -142,6 +152,13 @@ def environment() -> dict[str, object]:
     }
 
 
+def set_threads(count: int) -> None:
+    """Let PyTorch use this many processor threads, in the whole process."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -150,8 +167,9 @@ def _version(name: str) -> str | None:
 
 
 def _portable(job: RenderJob, beside: Path) -> dict[str, object]:
-    paths = ("reference", "driver", "poses", "output", "reference_pose", "reference_mask")
     relative = {
-        name: os.path.relpath(value, beside) for name in paths if (value := getattr(job, name))
+        name: os.path.relpath(value, beside)
+        for name in (*INPUT_PATHS, "output")
+        if (value := getattr(job, name))
     }
     return {**job.settings(), **relative}
