@@ -72,7 +72,7 @@ def cache_folder() -> Path:
 def recall(path: Path) -> Detections | None:
     """Return what was kept, to the bit; None when there is nothing, or nothing readable."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return _unpacked({name: kept[name] for name in kept.files})
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, PoseError):
         return None
@@ -80,8 +80,9 @@ def recall(path: Path) -> Detections | None:
 
 def keep(path: Path, found: Detections) -> None:
     """Keep what was found; a cache that cannot be written is done without."""
-    with suppress(ResourceError, OSError), atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **_packed(found))
+    with suppress(ResourceError, OSError), atomic_path(path) as temporary:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **_packed(found))
 
 
 def _packed(found: Detections) -> dict[str, Any]:

@@ -6,12 +6,13 @@ A cut is the index of the first frame of a new shot. Joints are confident or not
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.interpolate import PchipInterpolator
-from scipy.signal import savgol_filter
+from scipy.linalg import solveh_banded
 
 from poses.frames import in_words, runs, shots
 from poses.skeleton import BODY18, FACE70, HAND21
@@ -20,6 +21,7 @@ from poses.types import JointTracks, PoseSequence, confident, parts_of
 Track = Float[np.ndarray, "t 3"]
 Flags = Bool[np.ndarray, " t"]
 
+ORDER = 3
 _SKELETONS = {"body": BODY18, "left_hand": HAND21, "right_hand": HAND21, "face": FACE70}
 
 
@@ -92,20 +94,21 @@ def fill_gaps(
 def smooth(
     sequence: PoseSequence,
     *,
-    window_seconds: float = 0.28,
+    cutoff_hz: float = 4.0,
     cuts: Sequence[int] = (),
 ) -> PoseSequence:
-    """Smooth confident runs with a Savitzky-Golay filter of second order.
+    """Smooth confident runs, without lag: what moves at `cutoff_hz` keeps half its amplitude.
 
-    The filter is symmetric in time, so nothing lags; confidences and joints that are not
-    confident stay as they are. Runs too short for the filter stay as they are.
+    Each run becomes the path that is nearest to it with a small third difference (Whittaker's
+    graduation), so that steady, falling and turning motion stays as it is. Confidences, joints
+    that are not confident and runs of three frames or fewer stay as they are.
     """
-    window = round(window_seconds * float(sequence.rate))
+    stiffness = _stiffness(cutoff_hz, float(sequence.rate))
     smoothed = {part: tracks.copy() for part, tracks in parts_of(sequence).items()}
     for tracks in smoothed.values():
         for first, stop in shots(len(tracks), cuts):
             for joint in range(tracks.shape[1]):
-                _smooth(tracks[first:stop, joint], window=window)
+                _smooth(tracks[first:stop, joint], stiffness=stiffness)
     return _with_parts(sequence, smoothed)
 
 
@@ -154,10 +157,26 @@ def _hold(track: Track, *, known: Flags, where: Flags, fade: int) -> Flags:
     return held
 
 
-def _smooth(track: Track, *, window: int) -> None:
-    order = 2
+def _stiffness(cutoff_hz: float, rate: float) -> float:
+    """Return the weight of the squared third differences that halves the cut-off frequency."""
+    return float((2 * np.sin(np.pi * min(cutoff_hz / rate, 0.5))) ** (-2 * ORDER))
+
+
+def _smooth(track: Track, *, stiffness: float) -> None:
     for start, stop in runs(confident(track)):
-        length = min(window, stop - start)
-        length -= 1 - length % 2
-        if length > order:
-            track[start:stop, :2] = savgol_filter(track[start:stop, :2], length, order, axis=0)
+        if stop - start > ORDER:
+            bands = stiffness * _roughness_bands(stop - start)
+            bands[0] += 1
+            track[start:stop, :2] = solveh_banded(bands, track[start:stop, :2], lower=True)
+
+
+@lru_cache(maxsize=64)
+def _roughness_bands(length: int) -> Float[np.ndarray, "4 n"]:
+    """Return the lower bands of the matrix whose form is the sum of squared third differences."""
+    weights = np.array([-1.0, 3.0, -3.0, 1.0])
+    bands = np.zeros((ORDER + 1, length))
+    for below in range(ORDER + 1):
+        for column in range(ORDER + 1 - below):
+            last = length - ORDER + column
+            bands[below, column:last] += weights[column] * weights[column + below]
+    return bands

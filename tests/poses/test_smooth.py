@@ -106,6 +106,31 @@ def test_smoothing_takes_noise_away_and_adds_no_error():
 
 
 @pytest.mark.parametrize("rate", [24, 25, 30, 60])
+def test_the_jitter_of_noise_falls_threefold_for_at_most_a_pixel_of_error(rate):
+    truth = walk(4 * rate, rate=Fraction(rate))
+    rough = noisy(truth, 1.5)
+    clean = smooth(truth)
+    left = truth.with_body(truth.body + smooth(rough).body - clean.body)
+    added = truth.with_body(truth.body + rough.body - truth.body)
+    acceleration = [
+        np.sqrt(np.mean(np.diff((one.body - truth.body)[..., :2], n=2, axis=0) ** 2))
+        for one in (added, left)
+    ]
+    assert acceleration[0] > 3 * acceleration[1]
+    assert error(clean, truth) < 1.0
+
+
+def test_motion_at_the_cutoff_keeps_half_its_amplitude():
+    rate, seconds = 100, 10
+    wave = np.sin(2 * np.pi * 4 * np.arange(rate * seconds) / rate)
+    sequence = line(rate * seconds)
+    sequence.body[:, WRIST, 0] = 100 * wave
+    steady = smooth(replace(sequence, rate=Fraction(rate)), cutoff_hz=4.0)
+    middle = slice(rate, -rate)
+    np.testing.assert_allclose(steady.body[middle, WRIST, 0], 50 * wave[middle], atol=0.5)
+
+
+@pytest.mark.parametrize("rate", [24, 25, 30, 60])
 def test_smoothing_has_no_lag_at_any_rate(rate):
     truth = walk(4 * rate, rate=Fraction(rate))
     steady = smooth(truth)
