@@ -9,9 +9,11 @@ from transformers import (
     CLIPTextModel,
     CLIPTokenizer,
     CLIPVisionConfig,
+    CLIPVisionModel,
     CLIPVisionModelWithProjection,
 )
 
+from dtvideo.subject import SubjectEncoder
 from dtvideo.toon.tokenizer import build_tokenizer
 
 LATENT_CHANNELS = 4
@@ -136,3 +138,23 @@ def tiny_ip_adapter(unet: UNet2DConditionModel, *, width: int = 8) -> dict[str, 
                 shape = (layer.inner_dim, TEXT_WIDTH)
                 adapter[f"{number}.to_{part}_ip.weight"] = torch.randn(shape)
     return {"image_proj": projection, "ip_adapter": adapter}
+
+
+def tiny_tower(seed: int = 6) -> CLIPVisionModel:
+    """A CLIP vision tower of two layers for pictures of 16 x 16 pixels: four patches."""
+    torch.manual_seed(seed)
+    config = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=8,
+    )
+    return CLIPVisionModel(config).eval()
+
+
+def tiny_subject_encoder(unet: UNet2DConditionModel, seed: int = 7) -> SubjectEncoder:
+    """An untrained subject encoder for a U-Net, which looks at two depths of `tiny_tower`."""
+    torch.manual_seed(seed)
+    return SubjectEncoder.for_unet(unet, tiny_tower(), hidden_layers=(1, -1)).eval()

@@ -11,13 +11,21 @@ from dtvideo.errors import UsageError
 
 def self_attention_layers(model: nn.Module) -> dict[str, Attention]:
     """Return the self-attention layers of a model's transformer blocks by module path, in order."""
-    layers = {}
-    for block_path, block in model.named_modules():
-        if isinstance(block, BasicTransformerBlock):
-            for name, layer in block.named_children():
-                if isinstance(layer, Attention) and not layer.is_cross_attention:
-                    layers[f"{block_path}.{name}"] = layer
-    return layers
+    return {
+        f"{path}.{name}": layer
+        for path, block in transformer_blocks(model).items()
+        for name, layer in block.named_children()
+        if isinstance(layer, Attention) and not layer.is_cross_attention
+    }
+
+
+def transformer_blocks(model: nn.Module) -> dict[str, BasicTransformerBlock]:
+    """Return a model's transformer blocks by module path, in order."""
+    return {
+        path: block
+        for path, block in model.named_modules()
+        if isinstance(block, BasicTransformerBlock)
+    }
 
 
 def pick_layers(
