@@ -1,0 +1,212 @@
+import json
+
+import pytest
+
+from dtvideo.errors import MediaError, UsageError
+from pipelines.manifest import expand, json_schema, load_manifest
+from pipelines.manifest_file import ManifestError
+
+GOOD = """
+output: "out/{character}/{clip}.v{version:03}.mp4"
+version: 7
+settings: {seed: 3, size: 64x32}
+characters:
+  hero: {reference: hero.png, prompt: a knight}
+  girl: {reference: girl.png, seed: 4}
+clips:
+  dance: {driver: dance.mp4}
+  walk: {poses: walk.json, frames: 2-5, seed: 5}
+overrides:
+  - {character: girl, clip: walk, seed: 6, steps: 9}
+  - {character: hero, clip: walk, skip: true}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "batch"
+    root.mkdir()
+    for name in ("hero.png", "girl.png", "dance.mp4", "walk.json"):
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def write(folder, text, name="batch.yaml"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def faults_of(folder, text, name="batch.yaml", **options):
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(write(folder, text, name), **options)
+    assert caught.value.exit_code == 2
+    return [(fault.code, fault.line, fault.problem) for fault in caught.value.faults]
+
+
+def test_characters_are_crossed_with_clips_and_the_nearest_setting_wins(folder):
+    clips = {clip.name: clip.job for clip in load_manifest(write(folder, GOOD))}
+    assert list(clips) == ["hero/dance", "girl/dance", "girl/walk"]
+    assert [job.seed for job in clips.values()] == [3, 4, 6]
+    hero, walk = clips["hero/dance"], clips["girl/walk"]
+    assert (hero.prompt, hero.size, hero.threads, hero.resume) == ("a knight", (64, 32), 1, True)
+    assert (walk.steps, walk.frames, walk.poses) == (9, (2, 5), folder / "walk.json")
+    assert hero.target == folder / "out" / "hero" / "dance.v007.mp4"
+
+
+def test_json_lines_name_one_clip_each(folder):
+    lines = [
+        {"name": "a", "reference": "hero.png", "driver": "dance.mp4", "output": "{clip}.mp4"},
+        {"name": "b", "reference": "girl.png", "poses": "walk.json", "output": "b/{seed:04}.mp4"},
+    ]
+    text = "\n".join(map(json.dumps, lines))
+    first, second = load_manifest(write(folder, text, "batch.jsonl"))
+    assert (first.name, first.line, first.job.target) == ("a", 1, folder / "a.mp4")
+    assert (second.line, second.job.target) == (2, folder / "b" / "0000.mp4")
+
+
+def test_a_line_that_is_there_twice_counts_once(folder):
+    line = json.dumps(
+        {"name": "a", "reference": "hero.png", "driver": "dance.mp4", "output": "a.mp4"}
+    )
+    assert len(load_manifest(write(folder, f"{line}\n\n{line}\n", "batch.jsonl"))) == 1
+
+
+def test_every_fault_is_told_at_once_with_its_line(folder):
+    text = (
+        GOOD.replace("seed: 3", "sed: 3")
+        .replace("prompt:", "promt:")
+        .replace("steps: 9", "steps: x")
+    )
+    told = faults_of(folder, text)
+    assert [line for _, line, _ in told] == [4, 6, 12]
+    assert told[0][2] == "settings.sed: is no setting · did you mean 'seed'?"
+    assert "did you mean 'prompt'?" in told[1][2]
+
+
+def test_all_bad_lines_of_a_thousand_are_told(folder):
+    good = json.dumps(
+        {"name": "a", "reference": "hero.png", "driver": "dance.mp4", "output": "a.mp4"}
+    )
+    lines = [good] * 1000
+    lines[511], lines[700] = "{broken", '{"name": "x", "name": "y"}'
+    told = faults_of(folder, "\n".join(lines), "batch.jsonl")
+    assert [(code, line) for code, line, _ in told] == [("B3", 512), ("B3", 701)]
+    assert "given twice" in told[1][2]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("../secret.png", "leads out of"),
+        ("/etc/passwd", "is not relative"),
+        ("~/x.png", "is not relative"),
+        ("C:\\\\x.png", "is not relative"),
+        ("link.png", "leads out of"),
+        ("a\\0b.png", "NUL"),
+    ],
+)
+def test_inputs_stay_in_the_manifests_folder(folder, path, reason):
+    (folder.parent / "secret.png").write_bytes(b"x")
+    (folder / "link.png").symlink_to(folder.parent / "secret.png")
+    told = faults_of(folder, GOOD.replace("hero.png", f'"{path}"'))
+    assert told[0][0] == "B1"
+    assert reason in told[0][2]
+
+
+def test_inputs_may_lie_outside_when_that_is_allowed(folder):
+    (folder.parent / "secret.png").write_bytes(b"x")
+    text = GOOD.replace("hero.png", "../secret.png")
+    assert load_manifest(write(folder, text), allow_outside=True)[0].job.reference.exists()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "../{clip}-{character}.mp4",
+        "/tmp/{character}{clip}.mp4",
+        "{0.__class__}.mp4",
+        "{clip.__class__}.mp4",
+        "{clip!r}.mp4",
+        "{nothing}.mp4",
+        "{clip.mp4",
+        "con/{character}{clip}.mp4",
+        "x./{character}{clip}.mp4",
+    ],
+)
+def test_outputs_stay_in_their_folder_and_templates_only_name_names(folder, template):
+    text = GOOD.replace("out/{character}/{clip}.v{version:03}.mp4", template)
+    told = faults_of(folder, text, allow_outside=True)
+    assert {code for code, _, _ in told} == {"B1"}
+
+
+def test_a_template_is_filled_with_leading_zeros():
+    assert expand("{a}/{b:04}.mp4", {"a": "x", "b": 12}) == "x/0012.mp4"
+    with pytest.raises(UsageError, match=r"a '\.\.' is no file name"):
+        expand("{a}", {"a": ".."})
+
+
+@pytest.mark.parametrize(("one", "other"), [("dance", "DANCE"), ("caf\u00e9", "cafe\u0301")])
+def test_two_clips_with_one_result_are_refused(folder, one, other):
+    text = GOOD.replace("dance:", f"{one}:").replace("walk:", f"{other}:").split("overrides")[0]
+    told = faults_of(folder, text)
+    assert [code for code, _, _ in told] == ["F6", "F6"]
+    assert "as hero/" in told[0][2]
+
+
+def test_missing_inputs_are_all_told(folder):
+    (folder / "dance.mp4").unlink()
+    (folder / "girl.png").unlink()
+    told = faults_of(folder, GOOD)
+    assert [code for code, _, _ in told] == ["V1", "V1", "V1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("characters: !!python/object:os.system {}\n", 1, "tag"),
+        ("a: &a [x]\nb: [*a, *a]\n", 2, "aliases"),
+        ("[" * 40 + "]" * 40, 1, "nested deeper"),
+        ("version: 1\nversion: 2\n", 2, "given twice"),
+        ("characters:\n\thero: x\n", 2, "not YAML"),
+        ("version: [1\n", 2, "not YAML"),
+        ("- 1\n- 2\n", 1, "Input should be"),
+        ("", 1, "Input should be"),
+    ],
+)
+def test_hostile_and_broken_yaml_is_refused_with_its_line(folder, text, line, reason):
+    told = faults_of(folder, text)
+    assert told[0][1] == line
+    assert reason in told[0][2]
+
+
+def test_a_huge_manifest_is_not_read(folder):
+    with pytest.raises(UsageError, match="larger than 8 MiB"):
+        load_manifest(write(folder, b"#" * (9 * 2**20)))
+
+
+def test_byte_order_marks_and_windows_line_ends_are_fine(folder):
+    text = b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()
+    assert len(load_manifest(write(folder, text))) == 3
+
+
+def test_a_missing_manifest_is_named(folder):
+    with pytest.raises(MediaError, match=r"none\.yaml"):
+        load_manifest(folder / "none.yaml")
+
+
+def test_impossible_settings_are_told_with_the_clip(folder):
+    told = faults_of(folder, GOOD.replace("size: 64x32", "size: 64"))
+    assert {code for code, _, _ in told} == {"M11"}
+    assert told[0][2].startswith("hero/dance: --size: '64' cannot be used")
+
+
+def test_an_override_of_nothing_is_refused(folder):
+    told = faults_of(folder, GOOD.replace("clip: walk, seed: 6", "clip: wakl, seed: 6"))
+    assert told == [("B2", 12, "there is no clip 'wakl' · did you mean 'walk'?")]
+
+
+def test_the_schema_names_every_setting():
+    schema = json_schema()
+    assert {"characters", "clips", "output"} <= set(schema["properties"])
+    assert "reference_weight" in schema["$defs"]["Settings"]["properties"]
