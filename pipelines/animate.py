@@ -25,6 +25,7 @@ from torch import Tensor
 
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.latents import picture_tensor
+from dtvideo.subject import SubjectEncoder, subject_picture
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Condition
@@ -50,6 +51,8 @@ class AnimationPipeline(
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->unet->vae"
+    # its layers run inside the U-Net's
+    _exclude_from_cpu_offload = ["subject_encoder"]  # noqa: RUF012
     _optional_components = ["subject_encoder", "image_encoder", "feature_extractor"]  # noqa: RUF012
     _callback_tensor_inputs = ["latents"]  # noqa: RUF012
 
@@ -61,7 +64,7 @@ class AnimationPipeline(
         unet: Any,
         controlnet: Any,
         scheduler: Any,
-        subject_encoder: Any = None,
+        subject_encoder: SubjectEncoder | None = None,
         image_encoder: Any = None,
         feature_extractor: Any = None,
         defaults: dict[str, Any] | None = None,
@@ -199,6 +202,18 @@ class AnimationPipeline(
         pairs = [_embed_picture(self.image_encoder, picture, layer) for layer in projections]
         return tuple(positive for positive, _ in pairs), tuple(negative for _, negative in pairs)
 
+    def encode_subject(self, subject: Subject) -> Float[Tensor, "1 n d"]:
+        """Return the subject encoder's tokens of the character, on white.
+
+        Raises: ModelError M5 when the pipeline has no subject encoder.
+        """
+        encoder = self.subject_encoder
+        if encoder is None:
+            raise ModelError("M5", "subject_encoder", "is missing", "load a model with one")
+        picture = subject_picture(subject.reference, subject.mask, side=encoder.picture_size)
+        tokens: Tensor = encoder(picture.to(self._execution_device, encoder.dtype))
+        return tokens.to(self.unet.dtype)
+
     def prepare_pose(self, pose: Pose, size: tuple[int, int]) -> Float[Tensor, "1 3 h w"]:
         """Return the picture of a pose, (width, height), as the ControlNet wants it."""
         picture = draw_pose(pose, size)
@@ -266,8 +281,6 @@ def _check_channels(pipeline: AnimationPipeline) -> None:
         raise ModelError(
             "M5", "unet", "expects an embedded guidance scale", "use a model without one"
         )
-    if pipeline.subject_encoder is not None:
-        raise ModelError("M5", "subject_encoder", "cannot be used yet", "load the model without it")
 
 
 def _check_size(size: tuple[int, int], *, multiple: int) -> None:

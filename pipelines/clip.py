@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from dtvideo.attention import CachePlan, install_self_subject_attention
 from dtvideo.errors import UsageError
+from dtvideo.subject import SubjectEncoderAttention, install_subject_attention
 from pipelines.clip_settings import ClipSettings
 from pipelines.frame import FrameRenderer, FrameState, OnProgress, OnStepEnd, Subject
 from poses.types import Pose
@@ -84,6 +85,7 @@ class Clip:
                 attention=stack.enter_context(
                     install_self_subject_attention(pipeline.unet, pipeline.controlnet)
                 ),
+                subject_attention=self._subject_attention(stack),
                 on_step_end=self._on_step_end,
                 progress=self._progress,
             )
@@ -94,6 +96,13 @@ class Clip:
                 if index >= first:
                     image, self.state = renderer.render(pose, self.state)
                     yield index, image
+
+    def _subject_attention(self, stack: ExitStack) -> SubjectEncoderAttention | None:
+        """Let the U-Net look at the subject encoder's tokens, where there is an encoder."""
+        unet, encoder = self.pipeline.unet, self.pipeline.subject_encoder
+        if encoder is None or self.settings.beta == 0:
+            return None
+        return stack.enter_context(install_subject_attention(unet, encoder))
 
 
 def _ignore(stage: str, done: int, total: int) -> None:

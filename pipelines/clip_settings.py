@@ -17,6 +17,7 @@ class ClipSettings:
     seed: 0 to 2^63-1; steps: of the scheduler, per frame.
     reference_weight, previous_weight: how many times a token of the reference and of the
     previous frame counts in self-subject attention; 0 switches it off.
+    beta: how much the layers of a subject encoder count, 0 to 2, where the model has one.
     align: how strongly a token prefers the same part of the body in the reference and the previous
     frame, 0 to 500 per squared torso length; 0 is the paper.
     start_strength: share of noise in the beginning, above 0: 1 starts from noise alone, less from
@@ -31,6 +32,7 @@ class ClipSettings:
     guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
     reference_weight: float = 10.0
     previous_weight: float = 1.0
+    beta: float = 0.2
     align: float = 0.0
     start_strength: float = 1.0
     shared_noise: float = 1.0
@@ -41,6 +43,7 @@ class ClipSettings:
         _check_range("steps", self.steps, 1, 1000)
         _check_range("reference_weight", self.reference_weight, 0, 1e6)
         _check_range("previous_weight", self.previous_weight, 0, 1e6)
+        _check_range("beta", self.beta, 0, 2)
         _check_range("align", self.align, 0, 500)
         _check_range("start_strength", self.start_strength, 1e-6, 1)
         _check_range("shared_noise", self.shared_noise, 0, 1)

@@ -272,6 +272,12 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         help="share of the steps that the picture guides",
     )
     group.add_argument(
+        "--beta",
+        metavar="B",
+        type=float,
+        help="weight of the model's subject encoder, where it has one (0.2)",
+    )
+    group.add_argument(
         "--align",
         metavar="A",
         type=float,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from dtvideo.guidance import Prediction, combination, combine
 from dtvideo.latents import decode_latents, encode_picture, frame_noise
 from dtvideo.puppet import Puppet
 from dtvideo.seeds import keyed_noise
+from dtvideo.subject import SubjectEncoderAttention
 from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Condition, stack
 from poses.types import Pose
@@ -100,6 +102,7 @@ class FrameRenderer:
         *,
         settings: ClipSettings,
         attention: SelfSubjectAttention,
+        subject_attention: SubjectEncoderAttention | None,
         on_step_end: OnStepEnd | None,
         progress: OnProgress,
     ) -> None:
@@ -107,6 +110,7 @@ class FrameRenderer:
         self.subject = subject
         self.settings = settings
         self.attention = attention
+        self.subject_attention = subject_attention
         self.on_step_end = on_step_end
         self.progress = progress
         self.device: torch.device = pipeline._execution_device
@@ -117,7 +121,8 @@ class FrameRenderer:
         self.steps = range(
             first_step(self.scheduler, settings.start_strength), len(self.scheduler.timesteps)
         )
-        self.negative, self.positive, self.caption = self._encode_words()
+        self.negative, self.positive, self.caption = self._encode_conditions()
+        self.subject_tokens = pipeline.encode_subject(subject) if subject_attention else None
         self.reference_latents = self._encode(subject.reference)
         self.puppet = self._cut_puppet()
         self.reference = self._reference_source()
@@ -186,7 +191,7 @@ class FrameRenderer:
                 with self.attention.read(
                     read, step=step, size=self._latent_size, alignment=alignment
                 ):
-                    rows = self.pipeline.predict(
+                    rows = self._forward(
                         latents.expand(len(kinds), -1, -1, -1),
                         timestep,
                         condition=stack([conditions[kind] for kind in kinds]),
@@ -195,6 +200,14 @@ class FrameRenderer:
                     )
                 predictions.update(zip(kinds, torch.split(rows, 1), strict=True))
         return combine(predictions, weights)
+
+    def _forward(self, *latents: Tensor, condition: Condition, **options: Any) -> Tensor:
+        """Run the networks once, the character shown to the layers that look at it."""
+        with ExitStack() as shown:
+            if self.subject_attention is not None and self.subject_tokens is not None:
+                show = self.subject_attention.show
+                shown.enter_context(show(self.subject_tokens, beta=condition.beta))
+            return self.pipeline.predict(*latents, condition=condition, **options)
 
     def _end_step(self, step: int, timestep: Tensor, latents: Tensor, *, frame: int) -> Tensor:
         self.progress(f"frame {frame}", step - self.steps.start + 1, len(self.steps))
@@ -291,7 +304,7 @@ class FrameRenderer:
             mask=source.mask,
             places=source.places,
         ):
-            self.pipeline.predict(
+            self._forward(
                 torch.cat(noisy),
                 self.scheduler.timesteps[steps.start : steps.stop],
                 condition=source.condition.expand(len(steps)),
@@ -306,13 +319,21 @@ class FrameRenderer:
         height, width = self.reference_latents.shape[-2:]
         return height, width
 
-    def _encode_words(self) -> tuple[Condition, Condition, Condition]:
-        """Return what the negative prompt, the prompt and the caption of the reference say."""
+    def _encode_conditions(self) -> tuple[Condition, Condition, Condition]:
+        """Return what the negative prompt, the prompt and the caption of the reference say.
+
+        The negative one does not see the character: it is what the guidance leads away from.
+        """
         subject = self.subject
         words = [subject.negative_prompt, subject.prompt, subject.caption]
         negative, positive, caption = torch.split(self.pipeline.encode_prompt(words), 1)
         shown, hidden = self.pipeline.encode_picture_prompt(subject)
-        return Condition(negative, hidden), Condition(positive, shown), Condition(caption, shown)
+        beta = positive.new_full((1,), self.settings.beta)
+        return (
+            Condition(negative, hidden, torch.zeros_like(beta)),
+            Condition(positive, shown, beta),
+            Condition(caption, shown, beta),
+        )
 
     def _cut_puppet(self) -> Puppet | None:
         """Cut the reference into limbs when the model or the start asks for coarse frames."""

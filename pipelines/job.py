@@ -85,6 +85,8 @@ class RenderJob:
     """How many times a token of the previous frame counts."""
     align: float | None = None
     """How strongly each part of the body is read from the same part of the reference, 0 to 500."""
+    beta: float | None = None
+    """How much a subject encoder's layers count, 0 to 2, where the model has one."""
     guidance: str | None = None
     """interleaved, averaged, text or none; the model's own when absent."""
     reference_guidance: float | None = None
@@ -306,6 +308,7 @@ def _check_numbers(job: RenderJob) -> None:
         ("--text-guidance", job.text_guidance),
     ):
         _check_range(flag, value, 0, 1000)
+    _check_range("--beta", job.beta, 0, 2)
     _check_range("--align", job.align, 0, 500)
     _check_range("--ref-probability", job.reference_probability, 0, 1)
     _check_range("--fps", job.rate, Fraction(1, 10), 1000)

@@ -134,6 +134,7 @@ def clip_settings(job: RenderJob, pipeline: AnimationPipeline) -> ClipSettings:
         reference_weight=job.reference_weight,
         previous_weight=job.previous_weight,
         align=job.align,
+        beta=job.beta,
         cache_memory=job.cache_memory,
     )
 

@@ -20,7 +20,7 @@ PIPELINES = (
 )
 XL_PARTS = ("text_encoder_2", "tokenizer_2")
 NEEDED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-OPTIONAL = ("controlnet", "image_encoder", "feature_extractor")
+OPTIONAL = ("controlnet", "subject_encoder", "image_encoder", "feature_extractor")
 SCHEDULERS = (
     "DDIMScheduler",
     "DDPMScheduler",
@@ -45,6 +45,7 @@ CLASSES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "unet": (("diffusers", "UNet2DConditionModel"),),
     "controlnet": (("diffusers", "ControlNetModel"),),
     "scheduler": tuple(("diffusers", name) for name in SCHEDULERS),
+    "subject_encoder": (("dtvideo.subject.encoder", "SubjectEncoder"),),
     "image_encoder": (("transformers", "CLIPVisionModelWithProjection"),),
     "feature_extractor": (
         ("transformers", "CLIPImageProcessor"),
