@@ -1,7 +1,8 @@
 """The body as a tree of segments that hang from the neck, and how long the segments look.
 
-A nineteenth joint, the pelvis in the middle of the hips, joins the legs to the neck. Segments are
-named alike on both sides: what is known of one arm is believed of the other.
+A nineteenth joint, the pelvis in the middle of the hips, joins the legs to the neck; a twentieth,
+the skull between the ears, joins the head, for it moves least when the head nods or turns. Segments
+are named alike on both sides: what is known of one arm is believed of the other.
 """
 
 from types import MappingProxyType
@@ -11,12 +12,13 @@ from jaxtyping import Float
 
 from poses.types import confident
 
-NECK, PELVIS = 1, 18
-HIPS, ANKLES = (8, 11), (10, 13)
+NOSE, NECK, PELVIS, SKULL = 0, 1, 18, 19
+HIPS, ANKLES, EARS = (8, 11), (10, 13), (16, 17)
 
 # Joint, the joint it hangs from, and the name of the segment between, from the neck outwards.
 TREE = (
-    (0, 1, "head"), (14, 0, "eye"), (15, 0, "eye"), (16, 14, "ear"), (17, 15, "ear"),
+    (19, 1, "head"), (0, 19, "face"), (14, 0, "eye"), (15, 0, "eye"),
+    (16, 19, "ear"), (17, 19, "ear"),
     (2, 1, "shoulder"), (3, 2, "upper arm"), (4, 3, "forearm"),
     (5, 1, "shoulder"), (6, 5, "upper arm"), (7, 6, "forearm"),
     (18, 1, "torso"),
@@ -25,11 +27,14 @@ TREE = (
 )  # fmt: skip
 
 SEGMENTS = tuple(dict.fromkeys(segment for _, _, segment in TREE))
+# How far the nose is from the skull tells where the head looks, not how large it is.
+UNMEASURED = ("face",)
 LONG_SEGMENTS = ("torso", "upper arm", "forearm", "thigh", "shin")
 # The segments that are believed, in this order, where one cannot be measured.
 NEIGHBOURS = MappingProxyType(
     {
-        "head": ("eye", "ear"),
+        "head": ("ear", "eye"),
+        "face": ("eye", "ear", "head"),
         "eye": ("ear", "head"),
         "ear": ("eye", "head"),
         "upper arm": ("forearm",),
@@ -39,25 +44,36 @@ NEIGHBOURS = MappingProxyType(
     }
 )
 
-Tree = Float[np.ndarray, "*t 19 2"]
+Tree = Float[np.ndarray, "*t 20 2"]
 
 
 def tree_places(body: Float[np.ndarray, "*t 18 3"]) -> Tree:
-    """Return the places of the 18 joints and the pelvis; NaN where they are not confident.
+    """Return the places of the 18 joints, pelvis and skull; NaN where they are not confident.
 
-    With one hip only, the pelvis is there; a neck that is missing is put between the shoulders.
+    With one hip or ear only, that is pelvis or skull; without ears the skull is the nose; a neck
+    that is missing is put between the shoulders.
     """
     known = np.where(confident(body)[..., None], body[..., :2], np.nan)
-    right, left = known[..., HIPS[0], :], known[..., HIPS[1], :]
-    right, left = np.where(np.isnan(right), left, right), np.where(np.isnan(left), right, left)
-    places = np.concatenate([known, ((right + left) / 2)[..., None, :]], axis=-2)
+    skull = _middle(known, EARS)
+    skull = np.where(np.isnan(skull), known[..., NOSE, :], skull)
+    places = np.stack([*np.moveaxis(known, -2, 0), _middle(known, HIPS), skull], axis=-2)
     between = (places[..., 2, :] + places[..., 5, :]) / 2
     neck = places[..., NECK, :]
     places[..., NECK, :] = np.where(np.isnan(neck), between, neck)
     return places
 
 
-def segment_lengths(places: Float[np.ndarray, "t 19 2"], *, percentile: float) -> dict[str, float]:
+def _middle(
+    known: Float[np.ndarray, "*t 18 2"], pair: tuple[int, int]
+) -> Float[np.ndarray, "*t 2"]:
+    """Return the middle of two joints, or the one that is there."""
+    right, left = known[..., pair[0], :], known[..., pair[1], :]
+    right, left = np.where(np.isnan(right), left, right), np.where(np.isnan(left), right, left)
+    middle: np.ndarray = (right + left) / 2
+    return middle
+
+
+def segment_lengths(places: Float[np.ndarray, "t 20 2"], *, percentile: float) -> dict[str, float]:
     """Return each segment's length in pixels, the longer side's percentile over all frames.
 
     Foreshortening only makes segments look shorter, so a high percentile comes near the truth.

@@ -18,9 +18,11 @@ from poses.limbs import (
     LONG_SEGMENTS,
     NECK,
     NEIGHBOURS,
+    NOSE,
     PELVIS,
     SEGMENTS,
     TREE,
+    UNMEASURED,
     segment_lengths,
     tree_places,
 )
@@ -32,12 +34,11 @@ MAX_STRETCH = 1.3
 MAX_UNEVENNESS = 2.0
 MAX_DEVIATION = 2.5
 MAX_HEAD_DEVIATION = 8.0
-_NOSE = 0
-_CENTRES = {"right_hand": 4, "left_hand": 7, "face": _NOSE}
+_CENTRES = {"right_hand": 4, "left_hand": 7, "face": NOSE}
 # Wrist to the middle finger's root, and the width of the jaw.
 _SPANS = {"right_hand": (0, 9), "left_hand": (0, 9), "face": (0, 16)}
 
-Places = Float[np.ndarray, "t 19 2"]
+Places = Float[np.ndarray, "t 20 2"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def _ratios(
     own: dict[str, float], wanted: dict[str, float]
 ) -> tuple[float, dict[str, float], list[str]]:
     """Return the overall scale, the ratio of every segment, and what had to be assumed."""
-    shared = [name for name in SEGMENTS if name in own and name in wanted]
+    measurable = [name for name in SEGMENTS if name not in UNMEASURED]
+    shared = [name for name in measurable if name in own and name in wanted]
     measured = {name: wanted[name] / own[name] for name in shared}
     if not measured:
         raise PoseError(
@@ -123,7 +125,7 @@ def _ratios(
     for name in odd:
         ratio = measured.pop(name)
         warnings.append(f"{name} would be scaled by {ratio:.2f}, foreshortened: scaled like others")
-    hidden = [name for name in SEGMENTS if name in own and name not in wanted]
+    hidden = [name for name in measurable if name in own and name not in wanted]
     if hidden:
         warnings.append(f"the reference hides {', '.join(hidden)}: scaled like others")
     return scale, {name: _believed(name, measured, scale) for name in SEGMENTS}, warnings
@@ -136,10 +138,10 @@ def _implausible(name: str, measured: dict[str, float], scale: float) -> bool:
     two segments of an arm or a leg the one further from the overall scale is doubted.
     """
     deviation = _unevenness(measured[name], scale)
-    if name == "head":
+    if name in ("head", "ear"):
         return deviation > MAX_HEAD_DEVIATION
-    if name in ("eye", "ear"):
-        return _unevenness(measured[name], measured.get("head", scale)) > MAX_DEVIATION
+    if name == "eye":
+        return _unevenness(measured[name], measured.get("ear", scale)) > MAX_DEVIATION
     for neighbour in NEIGHBOURS.get(name, ()):
         other = measured.get(neighbour, measured[name])
         if _unevenness(measured[name], other) > MAX_UNEVENNESS:
@@ -192,7 +194,7 @@ def _hang(
 
 
 def _place(
-    places: Places, hung: Places, target: Float[np.ndarray, "19 2"], *, leg_scale: float
+    places: Places, hung: Places, target: Float[np.ndarray, "20 2"], *, leg_scale: float
 ) -> tuple[Float[np.ndarray, "t 2"], str, float | None]:
     """Return where to put each body's neck, what was aligned, and the reference's ground.
 
@@ -214,9 +216,9 @@ def _place(
     return offset, "ground", ground
 
 
-def _anchor(places: Places, target: Float[np.ndarray, "19 2"]) -> tuple[str, int]:
+def _anchor(places: Places, target: Float[np.ndarray, "20 2"]) -> tuple[str, int]:
     """Return the joint to align: the first that the reference and half of the clip show."""
-    for name, joint in (("hips", PELVIS), ("neck", NECK), ("nose", _NOSE)):
+    for name, joint in (("hips", PELVIS), ("neck", NECK), ("nose", NOSE)):
         if np.isfinite(target[joint]).all() and np.isfinite(places[:, joint, 0]).mean() >= 0.5:
             return name, joint
     raise PoseError(

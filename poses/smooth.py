@@ -94,7 +94,7 @@ def fill_gaps(
 def smooth(
     sequence: PoseSequence,
     *,
-    cutoff_hz: float = 4.0,
+    cutoff_hz: float = 5.0,
     cuts: Sequence[int] = (),
 ) -> PoseSequence:
     """Smooth confident runs, without lag: what moves at `cutoff_hz` keeps half its amplitude.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from poses.limbs import NECK, PELVIS, SEGMENTS, TREE, segment_lengths, tree_places
+from poses.limbs import NECK, PELVIS, SEGMENTS, SKULL, TREE, segment_lengths, tree_places
 from poses.synthetic import ADULT, stand, walk
 
 
@@ -12,7 +12,7 @@ def test_every_joint_hangs_from_one_that_came_before():
     for joint, parent, _ in TREE:
         assert parent in seen
         seen.add(joint)
-    assert seen == set(range(19))
+    assert seen == set(range(20))
 
 
 def test_the_pelvis_is_between_the_hips_or_at_the_only_one():
@@ -21,6 +21,15 @@ def test_the_pelvis_is_between_the_hips_or_at_the_only_one():
     np.testing.assert_allclose(places[PELVIS], (body[8, :2] + body[11, :2]) / 2)
     body[8, 2] = 0.1
     np.testing.assert_allclose(tree_places(body)[PELVIS], body[11, :2])
+
+
+def test_the_skull_is_between_the_ears_or_at_the_only_one_or_the_nose():
+    body = stand().body
+    np.testing.assert_allclose(tree_places(body)[SKULL], (body[16, :2] + body[17, :2]) / 2)
+    body[16, 2] = 0.1
+    np.testing.assert_allclose(tree_places(body)[SKULL], body[17, :2])
+    body[17, 2] = 0.1
+    np.testing.assert_allclose(tree_places(body)[SKULL], body[0, :2])
 
 
 def test_a_missing_neck_is_between_the_shoulders():

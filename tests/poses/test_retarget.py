@@ -36,6 +36,8 @@ def longest_against(fitted, reference):
     places, target = tree_places(fitted.body), tree_places(reference.body)
     lengths = {}
     for joint, parent, name in TREE:
+        if name == "face":
+            continue  # no limb: how far the nose is from between the ears
         wanted = np.linalg.norm(target[joint] - target[parent])
         reached = np.linalg.norm(places[:, joint] - places[:, parent], axis=-1).max()
         old = lengths.get(name, (0.0, 0.0))
@@ -69,6 +71,23 @@ def test_a_motion_fitted_to_its_own_body_is_unchanged():
     assert error(fitted, driver) < 0.5
     assert report.scale == pytest.approx(1, abs=0.01)
     assert report.warnings == ()
+
+
+def test_a_head_that_looks_down_throughout_is_not_stretched():
+    driver, reference = walk(100, sway=0.0), stand()
+    bent = driver.body.copy()
+    face = [0, 14, 15]
+    bent[:, face, 1] += 0.75 * (bent[:, [1], 1] - bent[:, [0], 1])
+    fitted, report = retarget(driver.with_body(bent), reference)
+    assert report.ratios["head"] == pytest.approx(1, abs=0.02)
+    assert error(fitted, driver.with_body(bent)) < 1.0
+
+
+def test_a_head_that_turns_to_the_side_keeps_its_size():
+    driver = walk(100, turn=1.3, sway=0.0)
+    _, report = retarget(driver, stand())
+    assert report.ratios["ear"] == pytest.approx(1, abs=0.02)
+    assert report.ratios["head"] == pytest.approx(1, abs=0.02)
 
 
 def test_a_planted_foot_does_not_slide():
