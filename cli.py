@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pipelines.flags import (
     HIDDEN,
@@ -25,6 +25,9 @@ from pipelines.flags import (
     reader,
     usage_error,
 )
+
+if TYPE_CHECKING:
+    from pipelines.job import RenderJob
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -84,25 +87,28 @@ def report(error: Exception) -> int:
 
 def animate_command(arguments: argparse.Namespace) -> int:
     """Render one clip, or plan it; print the paths of the results."""
-    values = dict(vars(arguments))
-    kind, dry_run = values.pop("progress"), values.pop("dry_run")
-    values.pop("command")
-    values.pop("tool", None)
-
-    from pipelines.job import RenderJob
     from pipelines.progress import create_progress
 
-    render_job = RenderJob(**{**values, "loras": tuple(values["loras"])})
-    progress = create_progress(kind)
+    render_job = _render_job(arguments)
+    progress = create_progress(arguments.progress)
 
     from pipelines.render import plan, render
 
-    if dry_run:
+    if arguments.dry_run:
         _tell(plan(render_job, progress))
         return 0
     for path in render(render_job, progress).paths:
         print(path, flush=True)
     return 0
+
+
+def _render_job(arguments: argparse.Namespace) -> "RenderJob":
+    """Return the job that the words of the main job describe."""
+    from pipelines.job import RenderJob
+
+    apart = ("progress", "dry_run", "command", "tool")
+    values = {key: value for key, value in vars(arguments).items() if key not in apart}
+    return RenderJob(**{**values, "loras": tuple(values["loras"])})
 
 
 def toolbox_parser() -> Parser:
@@ -148,11 +154,25 @@ def _add_poses(parser: Parser) -> None:
         help="clip, openpose, coco or coco-wholebody",
     )
     convert.add_argument("--fps", dest="rate", metavar="F", type=reader("parse_rate"))
+    check = tools.add_parser("check", help="fit a motion to a picture: a report and a video")
+    add_animate_arguments(check, check_poses_command)
     for tool, job in ((extract, "extract_file"), (draw, "draw_file"), (convert, "convert_file")):
         tool.add_argument("-o", "--output", metavar="OUT", type=Path, required=True)
         tool.add_argument("--overwrite", action="store_true")
         tool.add_argument("--progress", metavar="bar|json|none", default="bar")
         tool.set_defaults(command=poses_command, job=job)
+
+
+def check_poses_command(arguments: argparse.Namespace) -> int:
+    """Write a video to judge the poses of a render by; the report goes to standard error."""
+    from pipelines.pose_check import check_poses
+    from pipelines.progress import create_progress
+
+    job = _render_job(arguments)
+    path, found = check_poses(job, create_progress(arguments.progress))
+    _tell(str(found))
+    print(path)
+    return 0
 
 
 def poses_command(arguments: argparse.Namespace) -> int:

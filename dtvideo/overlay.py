@@ -10,7 +10,7 @@ from poses.people import box_of
 from poses.render import draw_pose
 from poses.types import Pose, confident
 
-DIMMED = 0.45
+DIMMED = 0.55
 TAG_SHARE = 0.06
 INK = (20, 20, 20)
 PAPER = (255, 214, 64)

@@ -28,6 +28,7 @@ from pipelines.job import RenderJob, is_sequence, plain
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
 from pipelines.motion import driving_frames, frame_slice
 from pipelines.people_picture import save_people
+from pipelines.pose_check import judge
 from pipelines.prepare import (
     Driver,
     Reference,
@@ -41,7 +42,6 @@ from pipelines.sidecar import Sidecar, digital_source_type, environment, set_thr
 from pipelines.verify import is_done, read_sidecar
 from pipelines.work import Work, open_work
 from poses.render import draw_pose
-from poses.types import confident
 
 __all__ = ["Prepared", "RenderJob", "Result", "open_clip", "plan", "prepare", "render"]
 
@@ -188,10 +188,7 @@ def plan(job: RenderJob, progress: Progress | None = None) -> str:
         f"frames      {len(driver)} of {width}x{height} at {driver.fitted.rate} per second, "
         f"{seconds:.2f} s, {sound}",
         f"model       {job.model}",
-        f"reference   mask by {reference.mask_method}, pose by {reference.pose_method}, "
-        f"{confident(reference.pose.body).sum()} of 18 joints known",
-        f"motion      by {driver.report['detector']}",
-        f"notices     {len(prepared.sidecar.notices)}",
+        str(judge(reference, driver)),
     )
     return "\n".join(lines)
 

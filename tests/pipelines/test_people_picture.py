@@ -28,7 +28,7 @@ def person_in(frames, *, column=0):
 def test_a_pose_stands_out_of_a_dimmed_picture():
     picture = np.full((64, 64, 3), 200, np.uint8)
     laid = overlay_pose(picture, stand(size=(64, 64)))
-    assert (laid[0, 0] == 90).all()
+    assert (laid[0, 0] == 110).all()
     assert laid.max() == 255
     assert (picture == 200).all()
 
