@@ -23,7 +23,6 @@ from pipelines.flags import (
     add_animate_arguments,
     animate_parser,
     reader,
-    usage_error,
 )
 
 if TYPE_CHECKING:
@@ -193,32 +192,39 @@ def poses_command(arguments: argparse.Namespace) -> int:
 def _add_train(parser: Parser) -> None:
     tools = parser.add_subparsers(metavar="WHAT", required=True)
     toon = tools.add_parser("toon", help="the built-in model; goes on where a run stopped")
-    toon.add_argument("run", metavar="RUN", type=Path, help="folder of the run")
+    toon.add_argument("--run", metavar="DIR", type=Path, required=True, help="folder of the run")
     toon.add_argument(
-        "--stage", metavar="NAME", default="all", help="autoencoder, denoiser, keypoints or all"
+        "--stage",
+        metavar="NAME",
+        default="all",
+        help="autoencoder, denoiser, keypoints, export, or all in this order",
     )
     toon.add_argument("--config", metavar="FILE", type=Path, help="settings as TOML")
-    toon.add_argument("--export", metavar="DIR", type=Path, help="write the trained model there")
+    toon.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, help="where export writes (DIR/export)"
+    )
+    toon.add_argument("--device", metavar="NAME", default="cpu", help="auto, cpu, cuda or mps")
     toon.set_defaults(command=train_toon_command)
     for name, remedy in UNFINISHED_TRAINING.items():
         tools.add_parser(name, help=NOT_YET).refusal = remedy
 
 
 def train_toon_command(arguments: argparse.Namespace) -> int:
-    """Train one stage or all stages of the built-in model, and export it if asked to."""
+    """Do one stage or all of the built-in model's training; print the folder of the result."""
     from dtvideo.config import load_settings
-    from pipelines.train_toon import STAGES, ToonTraining, export, train_stage
+    from dtvideo.models.placement import choose_device
+    from pipelines.train_toon import ToonTraining, train_toon
 
-    if arguments.stage not in ("all", *STAGES):
-        known = ", ".join((*STAGES, "all"))
-        raise usage_error("M11", "--stage", f"{arguments.stage!r} is unknown", f"one of {known}")
     config = arguments.config
-    settings = load_settings(ToonTraining, config) if config else ToonTraining()
-    for stage in STAGES if arguments.stage == "all" else (arguments.stage,):
-        train_stage(stage, settings, arguments.run, report=_tell)
-    if arguments.export is not None:
-        export(arguments.run, arguments.export, report=_tell)
-        print(arguments.export)
+    result = train_toon(
+        arguments.stage,
+        load_settings(ToonTraining, config) if config else ToonTraining(),
+        arguments.run,
+        output=arguments.output,
+        device=choose_device(arguments.device),
+        report=_tell,
+    )
+    print(result)
     return 0
 
 

@@ -11,13 +11,22 @@ from dtvideo.errors import UsageError
 
 Settings = TypeVar("Settings")
 
+ACCEPTED: dict[Any, tuple[type, ...]] = {
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+    bool: (bool,),
+}
+"""What TOML may give for a field of a type."""
 
-def load_settings(
-    kind: type[Settings], path: Path, *, overrides: Mapping[str, Any] | None = None
-) -> Settings:
-    """Read a TOML file into a settings dataclass, then apply overrides.
 
-    Raises: UsageError for a file that is no TOML, an unknown key or a value of another type.
+def load_settings(kind: type[Settings], path: Path) -> Settings:
+    """Read a TOML file into a settings dataclass; what the file leaves out keeps its default.
+
+    A table changes single fields of a nested dataclass: the others keep the values that the outer
+    one gives them.
+    Raises: UsageError C1 and C2 for a file that is no TOML, C3 for an unknown key, C4 for a value
+    of another type.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -27,36 +36,35 @@ def load_settings(
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("C2", path, f"is not TOML: {error}", "mend that line") from None
-    return settings_from(kind, {**values, **(overrides or {})}, origin=path)
+    return change_settings(kind(), values, origin=path)
 
 
-def settings_from(kind: type[Settings], values: Mapping[str, Any], *, origin: object) -> Settings:
-    """Build a settings dataclass from plain values, with a suggestion for an unknown key."""
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    built = {}
+def change_settings(settings: Settings, values: Mapping[str, Any], *, origin: object) -> Settings:
+    """Return settings with the given fields changed; a mapping changes a nested dataclass.
+
+    origin: where the values are from, for the error message.
+    Raises: UsageError C3 for an unknown key, with the nearest one, C4 for a value of another type.
+    """
+    kinds = {field.name: field.type for field in fields(settings)}  # type: ignore[arg-type]
+    changed = {}
     for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        if key not in kinds:
+            near = difflib.get_close_matches(key, kinds, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(kinds)}"
             raise UsageError("C3", origin, f"unknown key {key!r}", hint)
-        built[key] = _convert(value, known[key].type, key=key, origin=origin)
-    return kind(**built)
+        before = getattr(settings, key)
+        if is_dataclass(before) and isinstance(value, Mapping):
+            changed[key] = change_settings(before, value, origin=f"{origin} [{key}]")
+        else:
+            changed[key] = _checked(value, kinds[key], key=key, origin=origin)
+    return replace(settings, **changed)  # type: ignore[type-var]
 
 
-def override(settings: Settings, **values: Any) -> Settings:
-    """Return a copy with the given fields changed; those that are None are left alone."""
-    return replace(settings, **{k: v for k, v in values.items() if v is not None})  # type: ignore[type-var]
-
-
-def _convert(value: Any, kind: Any, *, key: str, origin: object) -> Any:
-    """Build a nested settings table; check the type of anything else and hand it on."""
-    if is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
-        return settings_from(kind, value, origin=f"{origin} [{key}]")
-    accepted = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}.get(kind)
-    if accepted is None:
-        return value
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(
-            "C4", origin, f"{key} = {value!r} is not {kind.__name__}", "give a value of that type"
-        )
-    return value
+def _checked(value: Any, kind: Any, *, key: str, origin: object) -> Any:
+    """Return a value if it is of its field's type; a whole number may stand for a decimal one."""
+    is_truth = isinstance(value, bool)
+    if isinstance(value, ACCEPTED.get(kind, ())) and is_truth == (kind is bool):
+        return kind(value)
+    wanted = kind.__name__ if kind in ACCEPTED else "a table"
+    problem = f"{key} = {value!r} is not {wanted}"
+    raise UsageError("C4", origin, problem, "give a value of that type")

@@ -4,63 +4,122 @@ Each stage writes into its own folder below the run's, goes on where it stopped,
 averaged weights of the stages before it. `export` makes the pipeline folder that ships.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import cv2
 import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
-from dtvideo.errors import ModelError
+from dtvideo.errors import ModelError, UsageError
 from dtvideo.toon.data import picture_chunk
 from dtvideo.toon.keypoints import KeypointNet
 from dtvideo.toon.learn_autoencoder import AutoencoderTraining, train_autoencoder
 from dtvideo.toon.learn_denoiser import DenoiserTraining, build_denoiser, train_denoiser
 from dtvideo.toon.learn_keypoints import KeypointTraining, train_keypoints
-from dtvideo.toon.model import build_autoencoder, build_scheduler
+from dtvideo.toon.model import SIZE, build_autoencoder, build_scheduler
 from dtvideo.toon.tokenizer import build_tokenizer
 from dtvideo.toon.world import sample_scene
 from dtvideo.training.checkpoints import load_average
+from dtvideo.training.steps import CHECKPOINT, Report
 
-Report = Callable[[str], None]
+STAGES = ("autoencoder", "denoiser", "keypoints")
+EXPORT, ALL = "export", "all"
+
+DEFAULTS = {"steps": 4, "mode": "none", "reference_weight": 10.0, "previous_weight": 1.0}
+"""What the exported pipeline's `open` takes when it is told nothing."""
 
 
 @dataclass(frozen=True)
 class ToonTraining:
     """The whole recipe, one table a stage."""
 
-    autoencoder: AutoencoderTraining = AutoencoderTraining()
-    denoiser: DenoiserTraining = DenoiserTraining()
-    keypoints: KeypointTraining = KeypointTraining()
+    autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
+    denoiser: DenoiserTraining = field(default_factory=DenoiserTraining)
+    keypoints: KeypointTraining = field(default_factory=KeypointTraining)
     threads: int = 2
     """Threads of torch; they are part of the recipe, for they decide the last bits."""
 
-
-STAGES = ("autoencoder", "denoiser", "keypoints")
-
-DEFAULTS = {"steps": 4, "mode": "none", "reference_weight": 10.0, "previous_weight": 1.0}
-"""What the exported pipeline's `open` takes when it is told nothing."""
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UsageError("M11", "threads", f"is {self.threads}", "give at least 1")
 
 
-def train_stage(stage: str, settings: ToonTraining, run: Path, *, report: Report = print) -> None:
+def train_toon(
+    stage: str,
+    settings: ToonTraining,
+    run: Path,
+    *,
+    output: Path | None = None,
+    device: torch.device | str = "cpu",
+    report: Report = print,
+) -> Path:
+    """Do one stage of a run, or all of them in order; return the folder of the last one's result.
+
+    output: where the stage `export` writes; `export/` in the run's folder when it is None.
+    Raises: UsageError M11 for an unknown stage; as `train_stage` and `export`.
+    """
+    known = (*STAGES, EXPORT)
+    if stage not in (*known, ALL):
+        names = ", ".join((*known, ALL))
+        raise UsageError("M11", "--stage", f"{stage!r} is unknown", f"give one of {names}")
+    stages = known if stage == ALL else (stage,)
+    for each in stages:
+        if each == EXPORT:
+            folder = output or run / EXPORT
+            export(run, folder, keypoint_size=settings.keypoints.size, report=report)
+        else:
+            folder = run / each
+            train_stage(each, settings, run, device=device, report=report)
+    return folder
+
+
+def train_stage(
+    stage: str,
+    settings: ToonTraining,
+    run: Path,
+    *,
+    device: torch.device | str = "cpu",
+    report: Report = print,
+) -> None:
     """Train one stage of a run, from its last checkpoint if there is one.
 
-    Raises: ModelError when a stage before it has no checkpoint.
+    Raises: ModelError M1 when a stage before it has no checkpoint, M2 and M5 when a checkpoint is
+    damaged or of another model; QualityError M7 when the loss is not finite.
     """
-    torch.set_num_threads(settings.threads)
-    if stage == "autoencoder":
-        train_autoencoder(settings.autoencoder, run / stage, report=report)
-    elif stage == "keypoints":
-        train_keypoints(settings.keypoints, run / stage, report=report)
-    else:
-        train_denoiser(
-            settings.denoiser,
-            run / stage,
-            vae=trained_autoencoder(run),
-            tokenizer=run_tokenizer(run),
-            report=report,
-        )
+    folder = run / stage
+    with pinned_threads(settings.threads):
+        if stage == "autoencoder":
+            train_autoencoder(settings.autoencoder, folder, device=device, report=report)
+        elif stage == "keypoints":
+            train_keypoints(settings.keypoints, folder, device=device, report=report)
+        else:
+            vae, tokenizer = trained_autoencoder(run), run_tokenizer(run)
+            train_denoiser(
+                settings.denoiser,
+                folder,
+                vae=vae,
+                tokenizer=tokenizer,
+                device=device,
+                report=report,
+            )
+
+
+@contextmanager
+def pinned_threads(count: int) -> Iterator[None]:
+    """Let torch have so many threads and OpenCV one; put back what was set."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(count)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
 
 
 def trained_autoencoder(run: Path) -> AutoencoderKL:
@@ -76,26 +135,34 @@ def trained_autoencoder(run: Path) -> AutoencoderKL:
     return vae
 
 
-def run_tokenizer(run: Path) -> CLIPTokenizer:
+def run_tokenizer(run: Path, *, captions: int = 4000) -> CLIPTokenizer:
     """Return the run's tokenizer; it is made from the drawn world's captions once and kept."""
     folder = run / "tokenizer"
     if not folder.exists():
-        captions = [sample_scene(seed).caption for seed in range(4000)]
-        words = {word for caption in captions for word in caption.replace(",", " ,").split()}
-        build_tokenizer(words).save_pretrained(folder)
+        texts = [sample_scene(seed).caption for seed in range(captions)]
+        words = {word for text in texts for word in text.replace(",", " ,").split()}
+        run.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=run) as temporary:
+            build_tokenizer(words).save_pretrained(Path(temporary) / folder.name)
+            (Path(temporary) / folder.name).rename(folder)
     return CLIPTokenizer.from_pretrained(folder)
 
 
-def export(run: Path, folder: Path, *, report: Report = print) -> None:
+def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report = print) -> None:
     """Write the averaged weights of a run, in half precision, as the folder that ships.
 
     The denoiser's parts are a pipeline folder; the key-point net lies in `keypoints/` of it.
+    Nothing is written unless every stage has a checkpoint.
+    Raises: ModelError M1 when one has none, M2 and M5 as `load_average`.
     """
     from pipelines.animate import AnimationPipeline
 
-    tokenizer = run_tokenizer(run)
+    for stage in STAGES:
+        _checkpoint(run, stage)
+    tokenizer, net = run_tokenizer(run), KeypointNet(size=keypoint_size)
     modules = build_denoiser(tokenizer)
     step = load_average(modules, _checkpoint(run, "denoiser"))
+    load_average(net, _checkpoint(run, "keypoints"))
     pipeline = AnimationPipeline(
         vae=trained_autoencoder(run),
         tokenizer=tokenizer,
@@ -104,15 +171,13 @@ def export(run: Path, folder: Path, *, report: Report = print) -> None:
         **dict(modules.items()),
     )
     pipeline.to(torch.float16).save_pretrained(folder)
-    net = KeypointNet()
-    load_average(net, _checkpoint(run, "keypoints"))
     net.to(torch.float16).save_pretrained(folder / "keypoints")
     size = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
     report(f"{folder}: denoiser of step {step}, {size / 1e6:.1f} MB in all")
 
 
 def _checkpoint(run: Path, stage: str) -> Path:
-    path = run / stage / "checkpoint.safetensors"
+    path = run / stage / CHECKPOINT
     if not path.exists():
         raise ModelError("M1", path, "is not there", f"train the stage {stage!r} first")
     return path

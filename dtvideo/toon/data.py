@@ -20,6 +20,9 @@ from dtvideo.toon.world.backgrounds import paint_background
 from dtvideo.toon.world.motion import motions, unit
 from dtvideo.toon.world.scene import moved_camera
 
+PICTURES, LESSONS, FIGURES = 0x70, 0x1E, 0x4B
+"""Last keys of random draws: what they are for."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
@@ -44,10 +47,9 @@ def picture_chunk(seed: int, index: int, *, scenes: int, per_scene: int, size: i
 
 def _scene_keys(seed: int, number: int) -> tuple[int, int]:
     """Return the identity and the scene key of one scene of an endless sequence."""
-    rng = np.random.default_rng((seed, number, 0x70))
-    return int(rng.integers(TRAIN_IDENTITIES.start, TRAIN_IDENTITIES.stop)), int(
-        rng.integers(2**31)
-    )
+    rng = np.random.default_rng((seed, number, PICTURES))
+    identity = int(rng.integers(TRAIN_IDENTITIES.start, TRAIN_IDENTITIES.stop))
+    return identity, int(rng.integers(2**31))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ def lesson(seed: int, number: int, *, sequels: int, size: int) -> Lesson:
     """Draw lesson `number` of an endless sequence of training identities and motions."""
     identity, key = _scene_keys(seed, number)
     scene = sample_scene(identity, key=key)
-    rng = np.random.default_rng((seed, number, 0x1E))
+    rng = np.random.default_rng((seed, number, LESSONS))
     reference = scene_drawings(scene, 1, key=key, size=(size, size))[0]
     puppet = Puppet.prepare(reference.image, reference.mask, reference.pose)
     made = []
@@ -112,17 +114,28 @@ def _free_moments(rng: np.random.Generator) -> tuple[Stance, Stance]:
     return Stance(directions=directions, root=root), stance
 
 
-def random_drawings(
-    seed: int, index: int, count: int, size: int
-) -> tuple[UInt8[np.ndarray, "n h w 3"], UInt8[np.ndarray, "n h w 3"], Float[np.ndarray, "n 18 3"]]:
-    """Draw chunk `index` of figures: the pictures, their grounds alone, and their joints."""
-    images, grounds, bodies = [], [], []
-    for number in range(count):
-        identity, key = _scene_keys(seed, index * count + number)
-        scene = sample_scene(identity, key=key)
-        rng = np.random.default_rng((seed, index * count + number, 0x4B))
-        drawing = moving_pair(scene, rng, size=size)[1]
-        images.append(drawing.image)
-        grounds.append(paint_background(scene.background, scene.background_seed, size=(size, size)))
-        bodies.append(drawing.pose.body)
-    return np.stack(images), np.stack(grounds), np.stack(bodies)
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """A chunk of figures with their grounds alone and their body-18 joints in pixels."""
+
+    images: UInt8[np.ndarray, "n h w 3"]
+    grounds: UInt8[np.ndarray, "n h w 3"]
+    bodies: Float[np.ndarray, "n 18 3"]
+
+
+def figure_chunk(seed: int, index: int, *, count: int, size: int) -> Figures:
+    """Draw chunk `index` of an endless sequence of figures of training identities."""
+    drawn = [_figure(seed, index * count + number, size=size) for number in range(count)]
+    images, grounds, bodies = zip(*drawn, strict=True)
+    return Figures(np.stack(images), np.stack(grounds), np.stack(bodies))
+
+
+def _figure(
+    seed: int, number: int, *, size: int
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "18 3"]]:
+    identity, key = _scene_keys(seed, number)
+    scene = sample_scene(identity, key=key)
+    rng = np.random.default_rng((seed, number, FIGURES))
+    drawing = moving_pair(scene, rng, size=size)[1]
+    ground = paint_background(scene.background, scene.background_seed, size=(size, size))
+    return drawing.image, ground, drawing.pose.body

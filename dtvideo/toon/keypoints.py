@@ -11,13 +11,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dtvideo.images import fit_to
+from dtvideo.images import Placement, fit_to
 from poses.types import BODY_JOINTS, Pose
 
 WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
 SURE = 0.3
 """Mean confidence of shoulders, hips and head below which a figure counts as not found."""
 CORE_JOINTS = (0, 1, 2, 5, 8, 11)
+CELL = 4
+"""Side of a cell of the heat maps, in pixels."""
 
 
 class KeypointNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -26,7 +28,7 @@ class KeypointNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     An hourglass: down to 1/16, up to 1/4 of the picture's side, joined with what came down.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, channels: Sequence[int] = (24, 48, 96, 128), size: int = 128) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth = channels
@@ -89,6 +91,11 @@ def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
     )
 
 
+def to_cells(pixels: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 2"]:
+    """Return where points lie on the heat maps; the centres of pixels and cells are integers."""
+    return np.asarray((pixels - (CELL - 1) / 2) / CELL)
+
+
 def read_heat_maps(
     maps: Float[Tensor, "b j h w"], presence: Float[Tensor, "b j"]
 ) -> Float[Tensor, "b j 3"]:
@@ -97,12 +104,12 @@ def read_heat_maps(
     The place is the mean of the 3 x 3 cells about the peak, weighted by their probability; the
     confidence is the probability in the 5 x 5 cells about the peak times that of presence.
     """
-    batch, joints, height, width = maps.shape
+    height, width = maps.shape[-2:]
     probability = maps.flatten(2).softmax(dim=-1).view_as(maps)
     peak = probability.flatten(2).argmax(dim=-1)
     centre_y, centre_x = peak // width, peak % width
-    rows = torch.arange(height).view(1, 1, -1, 1)
-    columns = torch.arange(width).view(1, 1, 1, -1)
+    rows = torch.arange(height, device=maps.device).view(1, 1, -1, 1)
+    columns = torch.arange(width, device=maps.device).view(1, 1, 1, -1)
     distance = torch.maximum(
         (rows - centre_y[..., None, None]).abs(), (columns - centre_x[..., None, None]).abs()
     )
@@ -130,14 +137,21 @@ class ToonDetector:
     @torch.inference_mode()
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Pose]:
         """Return the figure's pose, or nothing when the net is not sure of one."""
-        side = self._net.config.size
-        corners = image[[0, 0, -1, -1], [0, -1, 0, -1]]
-        fill = tuple(int(level) for level in np.median(corners, axis=0))
-        canvas, placement = fit_to(image, (side, side), fill=fill)
+        canvas, placement = _letterboxed(image, self._net.config.size)
         pixels = torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 127.5 - 1
         joints = read_heat_maps(*self._net(pixels))[0].double().numpy()
         if joints[list(CORE_JOINTS), 2].mean() < SURE:
             return []
-        joints[:, :2] = placement.to_source(joints[:, :2] * 4 + 2.0) - 0.5
+        edges = joints[:, :2] * CELL + CELL / 2  # pixels from the canvas's corner
+        joints[:, :2] = placement.to_source(edges) - 0.5
         joints[joints[:, 2] < SURE / 2] = (np.nan, np.nan, 0.0)
         return [Pose(body=joints, size=(image.shape[1], image.shape[0]))]
+
+
+def _letterboxed(
+    image: UInt8[np.ndarray, "h w 3"], side: int
+) -> tuple[UInt8[np.ndarray, "s s 3"], Placement]:
+    """Fit a picture into a square on a ground of its corners' median colour."""
+    corners = image[[0, 0, -1, -1], [0, -1, 0, -1]]
+    fill = tuple(int(level) for level in np.median(corners, axis=0))
+    return fit_to(image, (side, side), fill=fill)

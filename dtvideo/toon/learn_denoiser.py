@@ -6,45 +6,53 @@ frame's. What is dropped, and how often, is named in the settings.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
 from dtvideo.attention import SelfSubjectAttention, install_self_subject_attention
+from dtvideo.errors import UsageError
 from dtvideo.seeds import keyed_generator
-from dtvideo.toon.data import Lesson, lesson
+from dtvideo.toon.data import lesson
+from dtvideo.toon.lessons import Lessons, encode_lesson, stack_lessons
 from dtvideo.toon.model import build_controlnet, build_scheduler, build_text_encoder, build_unet
-from dtvideo.training.steps import OptimiserSettings, optimise
-from poses.render import draw_pose
+from dtvideo.training.steps import OptimiserSettings, Report, optimise
 
-Report = Callable[[str], None]
+PREVIOUS_SPREAD = 3.0
+"""Weights of the previous frame are drawn log-uniformly between 1 / this and this."""
+
+
+def _optimiser() -> OptimiserSettings:
+    return OptimiserSettings(steps=4000, learning_rate=6e-4, decay=0.5)
 
 
 @dataclass(frozen=True)
 class DenoiserTraining:
     """How the denoiser is trained; probabilities are per batch or per picture as said."""
 
-    optimiser: OptimiserSettings = OptimiserSettings(steps=4000, learning_rate=6e-4, decay=0.5)
+    optimiser: OptimiserSettings = field(default_factory=_optimiser)
     seed: int = 0
     size: int = 128
+    """Side of the pictures, in pixels."""
     lessons: int = 4
     """Characters in a batch; one reference pass serves all their targets."""
     sequels: int = 2
     """Targets of a character."""
     chunk_lessons: int = 200
+    """Lessons drawn and encoded at a time."""
     chunk_epochs: int = 5
     """How often a chunk of lessons is seen, each time with other noise, before fresh ones."""
     no_reference: float = 0.1
-    """Batches without reference and coarse frame: the empty set of the guidance."""
+    """Batches that see neither reference nor coarse frame: pose and caption must do."""
     coarse_only: float = 0.08
-    """Batches with the coarse frame but no reference to attend to."""
+    """Batches with the coarse frame but no reference: the empty set of the guidance."""
     no_coarse: float = 0.25
     """Pictures without the coarse frame, besides those of `no_reference`."""
     no_text: float = 0.5
@@ -60,35 +68,21 @@ class DenoiserTraining:
     weight_limit: float = 5.0
     """Limit of the loss weight 1 / (1 - abar) of clean pictures."""
 
-
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """Lessons as tensors: n characters with k targets each.
-
-    Latents are (n, ..., c, h, w), scaled; pose maps uint8 (n, ..., 3, H, W); masks (n, ..., H, W).
-    """
-
-    reference: Tensor
-    frames: Tensor
-    before: Tensor
-    coarse: Tensor
-    reference_map: Tensor
-    frame_maps: Tensor
-    before_maps: Tensor
-    reference_mask: Tensor
-    frame_masks: Tensor
-    tokens: Tensor
+    def __post_init__(self) -> None:
+        if not 0 < self.lessons <= self.chunk_lessons:
+            problem = f"is {self.lessons}"
+            raise UsageError("M11", "lessons", problem, f"give 1 to {self.chunk_lessons}, a chunk")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch may look at."""
+    """What a batch may look at; a weight of 0 stands for not at all."""
 
     reference_weight: float
     previous_weight: float
     masked: bool
-    coarse: Tensor
-    """(lessons, sequels) 1 where the coarse frame is joined, 0 where it is dropped."""
+    coarse: Float[Tensor, "n k"]
+    """1 where the coarse frame of a target is joined, 0 where it is dropped."""
 
 
 def train_denoiser(
@@ -97,17 +91,23 @@ def train_denoiser(
     *,
     vae: AutoencoderKL,
     tokenizer: CLIPTokenizer,
+    device: torch.device | str = "cpu",
     report: Report = print,
 ) -> None:
-    """Train U-Net, ControlNet and text encoder through a frozen autoencoder; resumes from `folder`."""
+    """Train U-Net, ControlNet and text encoder through a frozen autoencoder.
+
+    Goes on where the run in `folder` stopped.
+    """
     torch.manual_seed(settings.seed)
-    modules = build_denoiser(tokenizer)
-    chunks = _Chunks(settings, vae=vae, tokenizer=tokenizer)
+    modules = build_denoiser(tokenizer).to(device)
+    draw_and_encode = partial(_draw_and_encode, settings, vae.to(device), tokenizer)
+    chunk_of = lru_cache(maxsize=1)(draw_and_encode)
     alphas = build_scheduler().alphas_cumprod
     with install_self_subject_attention(modules["unet"], modules["controlnet"]) as attention:
 
         def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
-            batch = chunks.at(step)
+            chunk, rows = batch_rows(settings, step)
+            batch = chunk_of(chunk).rows(rows).to(device)
             return denoising_loss(
                 modules, attention, batch, settings=settings, alphas=alphas, step=step
             )
@@ -132,42 +132,29 @@ def build_denoiser(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
     ).to(memory_format=torch.channels_last)
 
 
-def denoising_loss(
-    modules: nn.ModuleDict,
-    attention: SelfSubjectAttention,
-    batch: Chunk,
-    *,
-    settings: DenoiserTraining,
-    alphas: Tensor,
-    step: int,
-) -> tuple[Tensor, dict[str, float]]:
-    """Return the weighted error of the predicted clean residual of one batch, and its figures."""
-    generator = keyed_generator(settings.seed, "denoiser", step)
-    plan = make_plan(settings, generator)
-    timesteps = torch.randint(len(alphas), (settings.lessons,), generator=generator)
-    look = _Look(modules, batch, timesteps, alphas[timesteps].view(-1, 1, 1, 1), generator)
-    text = _encode(modules, batch.tokens, settings=settings, generator=generator)
-    weights = {}
-    if plan.reference_weight:
-        mask = batch.reference_mask if plan.masked else None
-        with torch.no_grad(), attention.write("reference", step=0, size=look.size, mask=mask):
-            look.at_source(batch.reference, batch.reference_map, text)
-        weights["reference"] = plan.reference_weight
-    losses, errors = [], []
-    for index in range(settings.sequels):
-        reads = dict(weights)
-        if plan.previous_weight:
-            with torch.no_grad(), attention.write("previous", step=0, size=look.size):
-                look.at_source(batch.before[:, index], batch.before_maps[:, index], text)
-            reads["previous"] = plan.previous_weight
-        with attention.read(reads, step=0):
-            error = look.at_target(index, text, kept=plan.coarse[:, index])
-        weighted = _figure_weights(batch.frame_masks[:, index], settings, size=look.size) * error
-        strength = (1 / (1 - look.alpha)).clamp(max=settings.weight_limit)
-        losses.append((strength * weighted).mean())
-        errors.append(error.mean().item())
-    attention.reset()
-    return torch.stack(losses).mean(), {"error": float(np.mean(errors))}
+def batch_rows(settings: DenoiserTraining, step: int) -> tuple[int, Int[Tensor, " n"]]:
+    """Return the chunk of a step and which of its lessons are the batch.
+
+    Each epoch goes through the chunk in another order; a remainder smaller than a batch is left.
+    """
+    per_epoch = settings.chunk_lessons // settings.lessons
+    chunk, within = divmod(step, per_epoch * settings.chunk_epochs)
+    epoch, place = divmod(within, per_epoch)
+    generator = keyed_generator(settings.seed, "lessons", chunk, epoch)
+    order = torch.randperm(settings.chunk_lessons, generator=generator)
+    return chunk, order[place * settings.lessons : (place + 1) * settings.lessons]
+
+
+def _draw_and_encode(
+    settings: DenoiserTraining, vae: AutoencoderKL, tokenizer: CLIPTokenizer, chunk: int
+) -> Lessons:
+    first = chunk * settings.chunk_lessons
+    numbers = range(first, first + settings.chunk_lessons)
+    drawn = (
+        lesson(settings.seed, number, sequels=settings.sequels, size=settings.size)
+        for number in numbers
+    )
+    return stack_lessons([encode_lesson(each, vae=vae, tokenizer=tokenizer) for each in drawn])
 
 
 def make_plan(settings: DenoiserTraining, generator: torch.Generator) -> Plan:
@@ -175,54 +162,119 @@ def make_plan(settings: DenoiserTraining, generator: torch.Generator) -> Plan:
     draws = torch.rand(5, generator=generator).tolist()
     empty = draws[0] < settings.no_reference
     unread = draws[0] < settings.no_reference + settings.coarse_only
-    previous = draws[1] < settings.previous
+    previous = draws[1] < settings.previous and not empty
     shape = (settings.lessons, settings.sequels)
     kept = torch.rand(shape, generator=generator) >= settings.no_coarse
+    reference_weight = math.exp(draws[2] * math.log(settings.heaviest))
+    previous_weight = math.exp((2 * draws[3] - 1) * math.log(PREVIOUS_SPREAD))
     return Plan(
-        reference_weight=0.0 if unread else math.exp(draws[2] * math.log(settings.heaviest)),
-        previous_weight=math.exp((2 * draws[3] - 1) * math.log(3)) if previous and not empty else 0,
+        reference_weight=0.0 if unread else reference_weight,
+        previous_weight=previous_weight if previous else 0.0,
         masked=draws[4] < settings.masked,
         coarse=torch.zeros(shape) if empty else kept.float(),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """One batch at one noise level: how its sources and targets go through the model."""
+def denoising_loss(
+    modules: nn.ModuleDict,
+    attention: SelfSubjectAttention,
+    batch: Lessons,
+    *,
+    settings: DenoiserTraining,
+    alphas: Float[Tensor, " steps"],
+    step: int,
+) -> tuple[Tensor, dict[str, float]]:
+    """Return the weighted error of the predicted clean residual of one batch, and its figures.
 
-    modules: nn.ModuleDict
-    batch: Chunk
-    timesteps: Tensor
-    alpha: Tensor
-    generator: torch.Generator
+    alphas: the scheduler's abar of each timestep. The loss weighs noise levels and the figure,
+    the figure "error" does not.
+    """
+    generator = keyed_generator(settings.seed, "denoiser", step)
+    plan = make_plan(settings, generator)
+    timesteps = torch.randint(len(alphas), (settings.lessons,), generator=generator)
+    text = encode_captions(modules, batch.tokens, settings=settings, generator=generator)
+    denoiser = _Denoiser(modules, timesteps.to(text.device), alphas[timesteps], text, generator)
+    sources = {}
+    if plan.reference_weight:
+        mask = batch.reference_mask if plan.masked else None
+        with torch.no_grad(), attention.write("reference", step=0, size=_size(batch), mask=mask):
+            denoiser.pass_source(batch.reference, batch.reference_map)
+        sources["reference"] = plan.reference_weight
+    errors = [
+        _target_error(denoiser, attention, batch, index=index, plan=plan, sources=sources)
+        for index in range(settings.sequels)
+    ]
+    attention.reset()
+    strength = (1 / (1 - denoiser.alpha)).clamp(max=settings.weight_limit)
+    losses = [
+        (strength * (figure_weights(masks, settings.figure_weight, size=_size(batch)) * error))
+        .mean()
+        for masks, error in zip(batch.frame_masks.unbind(1), errors, strict=True)
+    ]  # fmt: skip
+    mean = sum(error.mean().item() for error in errors) / len(errors)
+    return torch.stack(losses).mean(), {"error": mean}
 
-    @property
-    def size(self) -> tuple[int, int]:
-        height, width = self.batch.reference.shape[-2:]
-        return height, width
 
-    def at_source(self, latents: Tensor, pose_map: Tensor, text: Tensor) -> None:
+def _target_error(
+    denoiser: "_Denoiser",
+    attention: SelfSubjectAttention,
+    batch: Lessons,
+    *,
+    index: int,
+    plan: Plan,
+    sources: dict[str, float],
+) -> Float[Tensor, "n c h w"]:
+    """Return the squared error of the residual of target `index`; writes its frame before first."""
+    if plan.previous_weight:
+        with torch.no_grad(), attention.write("previous", step=0, size=_size(batch)):
+            denoiser.pass_source(batch.before[:, index], batch.before_maps[:, index])
+        sources = {**sources, "previous": plan.previous_weight}
+    kept = plan.coarse[:, index].to(batch.coarse.device)
+    coarse = batch.coarse[:, index] * kept.view(-1, 1, 1, 1)
+    residual = batch.frames[:, index] - coarse
+    with attention.read(sources, step=0):
+        predicted = denoiser.predict(residual, coarse, batch.frame_maps[:, index])
+    return (predicted - residual).square()
+
+
+class _Denoiser:
+    """The networks at the noise levels and with the captions of one batch."""
+
+    def __init__(
+        self,
+        modules: nn.ModuleDict,
+        timesteps: Int[Tensor, " n"],
+        alphas: Float[Tensor, " n"],
+        text: Float[Tensor, "n l d"],
+        generator: torch.Generator,
+    ) -> None:
+        self._modules, self._timesteps, self._text = modules, timesteps, text
+        self._generator = generator
+        self.alpha = alphas.view(-1, 1, 1, 1).to(text.device)
+
+    def pass_source(
+        self, latents: Float[Tensor, "n c h w"], pose_map: UInt8[Tensor, "n 3 ph pw"]
+    ) -> None:
         """Pass a picture that is its own coarse frame: the residual is zero, only noise is left."""
-        self._predict(torch.zeros_like(latents), latents, pose_map, text)
+        self.predict(torch.zeros_like(latents), latents, pose_map)
 
-    def at_target(self, index: int, text: Tensor, *, kept: Tensor) -> Tensor:
-        """Return the squared error of the residual predicted for target `index`."""
-        coarse = self.batch.coarse[:, index] * kept.view(-1, 1, 1, 1)
-        residual = self.batch.frames[:, index] - coarse
-        predicted = self._predict(residual, coarse, self.batch.frame_maps[:, index], text)
-        return (predicted - residual).square()
-
-    def _predict(self, residual: Tensor, coarse: Tensor, pose_map: Tensor, text: Tensor) -> Tensor:
-        noise = torch.randn(residual.shape, generator=self.generator)
+    def predict(
+        self,
+        residual: Float[Tensor, "n c h w"],
+        coarse: Float[Tensor, "n c h w"],
+        pose_map: UInt8[Tensor, "n 3 ph pw"],
+    ) -> Float[Tensor, "n c h w"]:
+        """Add noise to residuals and return what the networks make of them."""
+        noise = torch.randn(residual.shape, generator=self._generator).to(residual.device)
         noisy = self.alpha.sqrt() * residual + (1 - self.alpha).sqrt() * noise
         joined = torch.cat([noisy, coarse], dim=1)
-        down, middle = self.modules["controlnet"](
-            joined, self.timesteps, text, pose_map.float() / 255, return_dict=False
+        down, middle = self._modules["controlnet"](
+            joined, self._timesteps, self._text, pose_map.float() / 255, return_dict=False
         )
-        predicted: Tensor = self.modules["unet"](
+        predicted: Tensor = self._modules["unet"](
             joined,
-            self.timesteps,
-            text,
+            self._timesteps,
+            self._text,
             down_block_additional_residuals=down,
             mid_block_additional_residual=middle,
             return_dict=False,
@@ -230,96 +282,31 @@ class _Look:
         return predicted
 
 
-def _encode(
+def encode_captions(
     modules: nn.ModuleDict,
-    tokens: Tensor,
+    tokens: Int[Tensor, "n 2 l"],
     *,
     settings: DenoiserTraining,
     generator: torch.Generator,
-) -> Tensor:
-    """Encode the captions; those dropped become the empty caption, which is row 1 of the tokens."""
+) -> Float[Tensor, "n l d"]:
+    """Encode the captions, or the empty caption in the place of `no_text` of them.
+
+    tokens: of each caption, then of the empty one.
+    """
     dropped = torch.rand(len(tokens), generator=generator) < settings.no_text
-    chosen = torch.where(dropped[:, None], tokens[:, 1], tokens[:, 0])
+    chosen = torch.where(dropped[:, None].to(tokens.device), tokens[:, 1], tokens[:, 0])
     encoded: Tensor = modules["text_encoder"](chosen).last_hidden_state
     return encoded
 
 
-def _figure_weights(masks: Tensor, settings: DenoiserTraining, *, size: tuple[int, int]) -> Tensor:
+def figure_weights(
+    masks: Float[Tensor, "n ph pw"], weight: float, *, size: tuple[int, int]
+) -> Float[Tensor, "n 1 h w"]:
+    """Return `weight` for latents (size: h, w) that see some of the figure, 1 for the others."""
     cells = functional.adaptive_max_pool2d(masks[:, None].float(), size)
-    return 1 + (settings.figure_weight - 1) * cells
+    return 1 + (weight - 1) * cells
 
 
-class _Chunks:
-    """The batch of each step; a chunk of lessons is drawn and encoded when first needed."""
-
-    def __init__(
-        self, settings: DenoiserTraining, *, vae: AutoencoderKL, tokenizer: CLIPTokenizer
-    ) -> None:
-        self._settings, self._vae, self._tokenizer = settings, vae, tokenizer
-        self._index, self._chunk = -1, None
-
-    def at(self, step: int) -> Chunk:
-        settings = self._settings
-        per_epoch = settings.chunk_lessons // settings.lessons
-        index, within = divmod(step, per_epoch * settings.chunk_epochs)
-        if index != self._index:
-            self._index, self._chunk = index, self._make(index)
-        epoch, place = divmod(within, per_epoch)
-        generator = keyed_generator(settings.seed, "lessons", index, epoch)
-        order = torch.randperm(settings.chunk_lessons, generator=generator)
-        rows = order[place * settings.lessons : (place + 1) * settings.lessons]
-        return Chunk(**{name: part[rows] for name, part in vars(self._chunk).items()})
-
-    def _make(self, index: int) -> Chunk:
-        settings = self._settings
-        first = index * settings.chunk_lessons
-        rows = [
-            encode_lesson(
-                lesson(settings.seed, first + number, sequels=settings.sequels, size=settings.size),
-                vae=self._vae,
-                tokenizer=self._tokenizer,
-            )
-            for number in range(settings.chunk_lessons)
-        ]
-        return Chunk(**{name: torch.stack([row[name] for row in rows]) for name in rows[0]})
-
-
-def encode_lesson(
-    drawn: Lesson, *, vae: AutoencoderKL, tokenizer: CLIPTokenizer
-) -> dict[str, Tensor]:
-    """Turn a lesson into the tensors of one row of a chunk."""
-    frames = [sequel.frame for sequel in drawn.sequels]
-    before = [sequel.before for sequel in drawn.sequels]
-    pictures = [drawn.reference, *frames, *before]
-    images = [*(each.image for each in pictures), *(sequel.coarse for sequel in drawn.sequels)]
-    reference, *rest = encode_pictures(np.stack(images), vae=vae)
-    count = len(frames)
-    maps = torch.stack([_planes(draw_pose(each.pose)) for each in pictures])
-    masks = torch.stack([torch.from_numpy(each.mask) for each in pictures])
-    tokens = tokenizer(
-        [drawn.caption, ""], padding="max_length", truncation=True, return_tensors="pt"
-    )
-    return {
-        "reference": reference,
-        "frames": torch.stack(rest[:count]),
-        "before": torch.stack(rest[count : 2 * count]),
-        "coarse": torch.stack(rest[2 * count :]),
-        "reference_map": maps[0],
-        "frame_maps": maps[1 : count + 1],
-        "before_maps": maps[count + 1 :],
-        "reference_mask": masks[0],
-        "frame_masks": masks[1 : count + 1],
-        "tokens": tokens.input_ids,
-    }
-
-
-@torch.no_grad()
-def encode_pictures(images: np.ndarray, *, vae: AutoencoderKL) -> Tensor:
-    """Return the scaled posterior means of uint8 pictures (n, h, w, 3)."""
-    pixels = torch.stack([_planes(image) for image in images]).float() / 127.5 - 1
-    latents: Tensor = vae.encode(pixels).latent_dist.mean
-    return latents * vae.config.scaling_factor
-
-
-def _planes(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1)
+def _size(batch: Lessons) -> tuple[int, int]:
+    height, width = batch.reference.shape[-2:]
+    return height, width

@@ -1,7 +1,7 @@
 """Learn the key-point net from drawings whose joints are known."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -11,24 +11,29 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from dtvideo.toon.data import random_drawings
-from dtvideo.toon.keypoints import KeypointNet
-from dtvideo.training.steps import OptimiserSettings, optimise
+from dtvideo.toon.data import Figures, figure_chunk
+from dtvideo.toon.keypoints import KeypointNet, to_cells
+from dtvideo.training.steps import OptimiserSettings, Report, optimise
 from poses.skeleton import BODY18
 
-Report = Callable[[str], None]
+SHIFT = 0.12
+"""Farthest move of a picture along each axis, in parts of its side."""
+
+
+def _optimiser() -> OptimiserSettings:
+    return OptimiserSettings(steps=2500, learning_rate=2e-3, decay=0.5, log_every=100)
 
 
 @dataclass(frozen=True)
 class KeypointTraining:
     """How the key-point net is trained."""
 
-    optimiser: OptimiserSettings = OptimiserSettings(
-        steps=2500, learning_rate=2e-3, decay=0.5, log_every=100
-    )
+    optimiser: OptimiserSettings = field(default_factory=_optimiser)
     seed: int = 0
     batch: int = 16
+    """Pictures in a batch."""
     size: int = 128
+    """Side of the pictures, in pixels."""
     chunk: int = 600
     """Pictures drawn at a time."""
     chunk_steps: int = 250
@@ -43,20 +48,25 @@ class KeypointTraining:
     """Part of the pictures that show no figure, to learn not to be sure."""
 
 
-def train_keypoints(settings: KeypointTraining, folder: Path, *, report: Report = print) -> None:
-    """Train the key-point net on fresh drawings; resumes from `folder`."""
+def train_keypoints(
+    settings: KeypointTraining,
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    report: Report = print,
+) -> None:
+    """Train the key-point net on fresh drawings; goes on where the run in `folder` stopped."""
     torch.manual_seed(settings.seed)
-    net = KeypointNet(size=settings.size).to(memory_format=torch.channels_last)
-    chunk: tuple[int, np.ndarray, np.ndarray, np.ndarray] | None = None
+    net = KeypointNet(size=settings.size).to(device, memory_format=torch.channels_last)
+    chunk_of = lru_cache(maxsize=1)(
+        partial(figure_chunk, settings.seed, count=settings.chunk, size=settings.size)
+    )
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
-        nonlocal chunk
-        index = step // settings.chunk_steps
-        if chunk is None or chunk[0] != index:
-            chunk = (index, *random_drawings(settings.seed, index, settings.chunk, settings.size))
         rng = np.random.default_rng((settings.seed, step, 0x4B))
-        pixels, joints = _batch(chunk[1:], settings, rng)
-        return keypoint_loss(*net(pixels), joints, spread=settings.spread)
+        pixels, joints = random_views(chunk_of(step // settings.chunk_steps), settings, rng)
+        maps, presence = net(pixels.to(device))
+        return keypoint_loss(maps, presence, joints.to(device), spread=settings.spread)
 
     optimise(net, loss_at, settings.optimiser, folder=folder, report=report)
 
@@ -70,35 +80,45 @@ def keypoint_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """Return cross-entropy against Gaussian heat maps plus that of presence, and figures.
 
-    joints: x, y in cells, and 1 where present or 0 where not.
+    joints: x, y in cells, and 1 where present or 0 where not. Figures: mean distance of the peaks
+    in cells, and the part of the loss that presence has.
     """
-    height, width = maps.shape[-2:]
-    rows, columns = torch.arange(height).view(-1, 1), torch.arange(width).view(1, -1)
-    distance = (columns - joints[..., 0, None, None]) ** 2 + (
-        rows - joints[..., 1, None, None]
-    ) ** 2
-    target = (-distance / (2 * spread**2)).flatten(2).softmax(dim=-1)
     there = joints[..., 2]
+    target = _gaussians(joints[..., :2], maps, spread=spread)
     entropy = -(target * maps.flatten(2).log_softmax(dim=-1)).sum(dim=-1)
     placed = (entropy * there).sum() / there.sum().clamp(min=1)
     known = functional.binary_cross_entropy_with_logits(presence, there)
-    peak = maps.flatten(2).argmax(dim=-1)
+    peak, width = maps.flatten(2).argmax(dim=-1), maps.shape[-1]
     off = torch.hypot(peak % width - joints[..., 0], peak // width - joints[..., 1])
     error = (off * there).sum() / there.sum().clamp(min=1)
     return placed + known, {"cells": error.item(), "presence": known.item()}
 
 
-def _batch(
-    chunk: tuple[np.ndarray, np.ndarray, np.ndarray],
-    settings: KeypointTraining,
-    rng: np.random.Generator,
-) -> tuple[Tensor, Tensor]:
-    images, grounds, bodies = chunk
+def _gaussians(
+    places: Float[Tensor, "b j 2"], maps: Float[Tensor, "b j h w"], *, spread: float
+) -> Float[Tensor, "b j n"]:
+    """Return heat maps of sum 1 about places, flattened, of the size of `maps`."""
+    height, width = maps.shape[-2:]
+    rows = torch.arange(height, device=maps.device).view(-1, 1)
+    columns = torch.arange(width, device=maps.device).view(1, -1)
+    across = (columns - places[..., 0, None, None]) ** 2
+    distance = across + (rows - places[..., 1, None, None]) ** 2
+    return (-distance / (2 * spread**2)).flatten(2).softmax(dim=-1)
+
+
+def random_views(
+    chunk: Figures, settings: KeypointTraining, rng: np.random.Generator
+) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 18 3"]]:
+    """Return a batch of pictures of a chunk, each varied anew, and their joints as `vary` does.
+
+    Of some only the ground is shown; their joints are not there.
+    """
     pictures, joints = [], []
-    for row in rng.integers(len(images), size=settings.batch):
+    for row in rng.integers(len(chunk.images), size=settings.batch):
         empty = rng.random() < settings.flat
-        body = np.full_like(bodies[row], np.nan) if empty else bodies[row]
-        picture, placed = vary((grounds if empty else images)[row], body, settings, rng)
+        body = np.full_like(chunk.bodies[row], np.nan) if empty else chunk.bodies[row]
+        image = (chunk.grounds if empty else chunk.images)[row]
+        picture, placed = vary(image, body, settings, rng)
         pictures.append(picture)
         joints.append(placed)
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -111,23 +131,37 @@ def vary(
     settings: KeypointTraining,
     rng: np.random.Generator,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "j 3"]]:
-    """Turn, scale, move, mirror and recolour a picture; return it and its joints in cells of 4."""
+    """Turn, scale, move, mirror and recolour a picture; return it and its joints.
+
+    body: x, y in pixels and confidence, NaN where missing. The joints returned are x, y in cells
+    and 1 where the joint is in the picture; 0, 0, 0 where it is not.
+    """
     size = settings.size
-    scale = float(np.exp(rng.uniform(-1, 1) * np.log(settings.zoom)))
-    turn = float(rng.uniform(-settings.turn, settings.turn)) * (rng.random() < 0.5)
-    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), np.degrees(turn), scale)
-    matrix[:, 2] += rng.uniform(-0.12, 0.12, 2) * size
+    matrix = _random_matrix(settings, rng)
     moved = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
     points = body[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     if rng.random() < 0.5:
         moved, points = moved[:, ::-1], points[list(BODY18.mirrored)] * (-1, 1) + (size - 1, 0)
     inside = np.all((points >= 0) & (points <= size - 1), axis=1)
-    cells = (np.nan_to_num(points) - 1.5) / 4
-    joints = np.column_stack([np.where(inside[:, None], cells, 0.0), inside])
-    return _recoloured(moved, rng), joints
+    cells = np.where(inside[:, None], to_cells(np.nan_to_num(points)), 0.0)
+    return _recoloured(moved, rng), np.column_stack([cells, inside])
 
 
-def _recoloured(image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> np.ndarray:
+def _random_matrix(
+    settings: KeypointTraining, rng: np.random.Generator
+) -> Float[np.ndarray, "2 3"]:
+    """Return a random similarity transform of pixels about the centre; half of them do not turn."""
+    size = settings.size
+    scale = float(np.exp(rng.uniform(-1, 1) * np.log(settings.zoom)))
+    turn = float(rng.uniform(-settings.turn, settings.turn)) * (rng.random() < 0.5)
+    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), np.degrees(turn), scale)
+    matrix[:, 2] += rng.uniform(-SHIFT, SHIFT, 2) * size
+    return np.asarray(matrix)
+
+
+def _recoloured(
+    image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator
+) -> UInt8[np.ndarray, "h w 3"]:
     gain, lift = rng.uniform(0.7, 1.2, 3), rng.uniform(-20, 20, 3)
     order = rng.permutation(3) if rng.random() < 0.3 else np.arange(3)
     noisy = image[..., order] * gain + lift + rng.normal(0, rng.uniform(0, 6), image.shape)

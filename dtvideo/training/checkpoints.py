@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -44,11 +44,7 @@ def load_checkpoint(state: TrainingState, path: Path) -> None:
     Raises: ModelError when the file is damaged or belongs to another architecture.
     """
     groups, step = _read(path)
-    try:
-        state.module.load_state_dict(groups["module"])
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ModelError("M5", path, f"does not fit this model: {reason}", "start afresh") from None
+    _fill(state.module, groups["module"], path)
     for name, value in groups["average"].items():
         state.average[name].copy_(value)
     slots: dict[int, dict[str, Tensor]] = {}
@@ -60,15 +56,22 @@ def load_checkpoint(state: TrainingState, path: Path) -> None:
 
 
 def load_average(module: nn.Module, path: Path) -> int:
-    """Load the averaged weights of a checkpoint into a module; return the step they are from."""
+    """Load the averaged weights of a checkpoint into a module; return the step they are from.
+
+    Raises: ModelError when the file is damaged or belongs to another architecture.
+    """
     groups, step = _read(path)
-    missing = [name for name, _ in module.named_parameters() if name not in groups["average"]]
-    if missing:
-        raise ModelError(
-            "M5", path, f"lacks {len(missing)} weights, first {missing[0]!r}", "retrain"
-        )
-    module.load_state_dict(groups["module"] | groups["average"])
+    _fill(module, groups["module"] | groups["average"], path)
     return step
+
+
+def _fill(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        problem = f"does not fit this model: {reason}"
+        raise ModelError("M5", path, problem, "start afresh in another folder") from None
 
 
 def _read(path: Path) -> tuple[dict[str, dict[str, Tensor]], int]:
@@ -79,8 +82,7 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Tensor]], int]:
             for key in file.keys():
                 group, name = key.split(".", 1)
                 groups[group][name] = file.get_tensor(key)
-    except Exception as error:
-        raise ModelError(
-            "M2", path, f"is no checkpoint ({error})", "use one that is whole"
-        ) from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        remedy = "use one that is whole, or remove it and start afresh"
+        raise ModelError("M2", path, f"is no checkpoint ({error})", remedy) from None
     return groups, step

@@ -10,9 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dtvideo.errors import QualityError, UsageError
 from dtvideo.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 
 LossAt = Callable[[int], tuple[Tensor, Mapping[str, float]]]
+"""The loss of a step and further figures for the log, as a function of the step alone."""
+Report = Callable[[str], None]
+CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,14 @@ class OptimiserSettings:
     average: float = 0.999
     """Decay of the exponential moving average of the weights."""
     checkpoint_every: int = 500
+    """Steps between checkpoints; at most so many are lost when a run is stopped."""
     log_every: int = 50
+    """Steps between lines of the log; a line holds the means of its steps."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise UsageError("M11", name, f"is {getattr(self, name)}", "give at least 1")
 
 
 def learning_rate_at(step: int, settings: OptimiserSettings) -> float:
@@ -49,22 +60,21 @@ def optimise(
     settings: OptimiserSettings,
     *,
     folder: Path,
-    report: Callable[[str], None] = print,
-    after_step: Callable[[int], None] | None = None,
+    report: Report = print,
 ) -> TrainingState:
     """Minimise `loss_at(step)` from the last checkpoint in `folder` to the last step.
 
     Since the loss is a function of the step alone, a run that was stopped goes on exactly as
     one that was not. Writes `checkpoint.safetensors` and one JSON line per log into `folder`.
+    Raises: ModelError as `load_checkpoint`; QualityError M7 when the loss is not finite.
     """
     state = _open_state(module, settings, folder)
-    path, log = folder / "checkpoint.safetensors", _Log(folder / "log.jsonl", report)
+    path = folder / CHECKPOINT
+    log = _Log(folder / LOG, report, since=state.step)
     while state.step < settings.steps:
         _advance(state, loss_at, settings, log)
         if state.step % settings.checkpoint_every == 0 or state.step == settings.steps:
             save_checkpoint(state, path)
-        if after_step is not None:
-            after_step(state.step)
     return state
 
 
@@ -76,8 +86,8 @@ def _open_state(module: nn.Module, settings: OptimiserSettings, folder: Path) ->
     )
     average = {name: value.detach().clone() for name, value in module.named_parameters()}
     state = TrainingState(module, optimiser, average)
-    if (folder / "checkpoint.safetensors").exists():
-        load_checkpoint(state, folder / "checkpoint.safetensors")
+    if (folder / CHECKPOINT).exists():
+        load_checkpoint(state, folder / CHECKPOINT)
     return state
 
 
@@ -88,7 +98,8 @@ def _advance(
         group["lr"] = learning_rate_at(state.step, settings)
     loss, figures = loss_at(state.step)
     if not math.isfinite(loss.item()):
-        raise FloatingPointError(f"loss is {loss.item()} at step {state.step}")
+        problem = f"is {loss.item()} at step {state.step}"
+        raise QualityError("M7", "the training loss", problem, "lower the learning rate")
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(state.module.parameters(), settings.gradient_norm)
@@ -112,7 +123,13 @@ def _update_average(state: TrainingState, decay: float) -> None:
 class _Log:
     """Means of the figures since the last line, as JSON lines and as text."""
 
-    def __init__(self, path: Path, report: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, report: Report, *, since: int) -> None:
+        """Begin after step `since`: lines of later steps, which are done again, are dropped."""
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("}\n")]
+            kept = [line for line in kept if json.loads(line)["step"] <= since]
+            path.write_text("".join(kept), encoding="utf-8")
         self._path, self._report = path, report
         self._sums: dict[str, list[float]] = {}
         self._since = time.perf_counter()

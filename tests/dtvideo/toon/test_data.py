@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from dtvideo.puppet import coarse_frame
+from dtvideo.toon.data import figure_chunk, lesson, moving_pair, picture_chunk
+from dtvideo.toon.world import sample_scene
+
+
+def test_a_chunk_is_a_function_of_seed_and_index():
+    first, again = (picture_chunk(1, 2, scenes=1, per_scene=2, size=32) for _ in range(2))
+    np.testing.assert_array_equal(first.images, again.images)
+    np.testing.assert_array_equal(first.masks, again.masks)
+    for seed, index in ((1, 3), (2, 2)):
+        other = picture_chunk(seed, index, scenes=1, per_scene=2, size=32)
+        assert not np.array_equal(first.images, other.images)
+
+
+def test_chunks_continue_one_another():
+    """Scene 1 of a chunk of two is scene 0 of the next chunk of one."""
+    both = picture_chunk(5, 0, scenes=2, per_scene=1, size=32)
+    second = picture_chunk(5, 1, scenes=1, per_scene=1, size=32)
+    np.testing.assert_array_equal(both.images[1:], second.images)
+
+
+def test_a_lesson_shows_one_character_and_its_coarse_frames():
+    drawn = lesson(0, 7, sequels=2, size=48)
+    again = lesson(0, 7, sequels=2, size=48)
+    assert len(drawn.sequels) == 2
+    assert drawn.caption
+    for sequel, same in zip(drawn.sequels, again.sequels, strict=True):
+        np.testing.assert_array_equal(sequel.frame.image, same.frame.image)
+        reference = drawn.reference
+        expected = coarse_frame(reference.image, reference.mask, reference.pose, sequel.frame.pose)
+        np.testing.assert_array_equal(sequel.coarse, expected)
+    assert not np.array_equal(drawn.sequels[0].frame.image, drawn.sequels[1].frame.image)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_the_frame_before_is_near_and_before_the_same_ground(seed):
+    before, frame = moving_pair(sample_scene(9), np.random.default_rng(seed), size=48)
+    clear = (before.mask == 0) & (frame.mask == 0)
+    np.testing.assert_array_equal(before.image[clear], frame.image[clear])
+    moved = np.linalg.norm(before.pose.body[:, :2] - frame.pose.body[:, :2], axis=1)
+    assert 0 <= np.nanmean(moved) < 10
+
+
+def test_figures_come_with_their_ground_and_joints():
+    chunk = figure_chunk(0, 0, count=2, size=48)
+    assert chunk.images.shape == chunk.grounds.shape == (2, 48, 48, 3)
+    for image, ground, body in zip(chunk.images, chunk.grounds, chunk.bodies, strict=True):
+        differs = (image != ground).any(axis=-1)
+        assert 0.02 < differs.mean() < 0.9
+        x, y = body[body[:, 2] > 0, :2].mean(axis=0)
+        assert differs[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5].any()

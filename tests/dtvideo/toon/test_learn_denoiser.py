@@ -1,0 +1,193 @@
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from dtvideo.attention import SelfSubjectAttention, install_self_subject_attention
+from dtvideo.errors import UsageError
+from dtvideo.seeds import keyed_generator
+from dtvideo.toon.learn_denoiser import (
+    DenoiserTraining,
+    Plan,
+    batch_rows,
+    build_denoiser,
+    denoising_loss,
+    encode_captions,
+    figure_weights,
+    make_plan,
+    train_denoiser,
+)
+from dtvideo.toon.lessons import Lessons
+from dtvideo.toon.model import LATENT_CHANNELS, build_autoencoder
+from dtvideo.toon.tokenizer import MAX_TOKENS, build_tokenizer
+from dtvideo.training.steps import CHECKPOINT, OptimiserSettings
+
+TINY = DenoiserTraining(
+    optimiser=OptimiserSettings(steps=2, warmup=1, log_every=1),
+    size=32, lessons=2, sequels=2, chunk_lessons=3, chunk_epochs=1,
+)  # fmt: skip
+ALWAYS_ALL = replace(
+    TINY, no_reference=0.0, coarse_only=0.0, no_coarse=0.0, previous=1.0, masked=1.0
+)
+HALF = torch.full((10,), 0.5)
+
+
+@pytest.fixture(scope="module")
+def modules() -> nn.ModuleDict:
+    torch.manual_seed(0)
+    return build_denoiser(build_tokenizer(["a", "hat"]))
+
+
+@pytest.fixture
+def attention(modules: nn.ModuleDict) -> Iterator[SelfSubjectAttention]:
+    with install_self_subject_attention(modules["unet"], modules["controlnet"]) as handle:
+        yield handle
+
+
+def flat_batch(*, frame: float, coarse: float, figure: float = 1.0) -> Lessons:
+    """Two lessons of even latents, every pixel of the targets figure (1) or ground (0)."""
+
+    def latents(value: float, *shape: int) -> torch.Tensor:
+        return torch.full((2, *shape, LATENT_CHANNELS, 8, 8), value)
+
+    def maps(*shape: int) -> torch.Tensor:
+        return torch.zeros((2, *shape, 3, 32, 32), dtype=torch.uint8)
+
+    return Lessons(
+        reference=latents(0.3), frames=latents(frame, 2), before=latents(frame, 2),
+        coarse=latents(coarse, 2), reference_map=maps(), frame_maps=maps(2), before_maps=maps(2),
+        reference_mask=torch.ones(2, 32, 32), frame_masks=torch.full((2, 2, 32, 32), figure),
+        tokens=torch.zeros((2, 2, MAX_TOKENS), dtype=torch.long),
+    )  # fmt: skip
+
+
+def plans(settings: DenoiserTraining, count: int = 400) -> list[Plan]:
+    return [make_plan(settings, keyed_generator(0, "plan", number)) for number in range(count)]
+
+
+def test_the_empty_set_drops_reference_coarse_and_previous_together():
+    for plan in plans(replace(TINY, no_reference=1.0, previous=1.0), 20):
+        assert plan.reference_weight == plan.previous_weight == plan.coarse.sum().item() == 0
+
+
+def test_coarse_only_keeps_the_coarse_frame_without_a_reference():
+    settings = replace(TINY, no_reference=0.0, coarse_only=1.0, no_coarse=0.0)
+    for plan in plans(settings, 20):
+        assert plan.reference_weight == 0
+        assert plan.coarse.mean().item() == 1
+
+
+def test_everything_is_dropped_as_often_as_the_settings_say():
+    drawn = plans(TINY)
+    empty = [plan for plan in drawn if not plan.coarse.any() and not plan.reference_weight]
+    seeing = [plan for plan in drawn if plan.reference_weight]
+    coarse = torch.cat([plan.coarse for plan in seeing]).mean().item()
+    assert len(seeing) / len(drawn) == pytest.approx(1 - 0.1 - 0.08, abs=0.06)
+    assert len(empty) / len(drawn) == pytest.approx(0.1, abs=0.05)
+    assert coarse == pytest.approx(1 - 0.25, abs=0.05)
+    assert sum(plan.masked for plan in drawn) / len(drawn) == pytest.approx(0.5, abs=0.08)
+    previous = sum(plan.previous_weight > 0 for plan in seeing) / len(seeing)
+    assert previous == pytest.approx(0.4, abs=0.08)
+
+
+def test_weights_are_drawn_evenly_on_a_logarithmic_scale():
+    drawn = plans(replace(ALWAYS_ALL, heaviest=100.0))
+    logs = [math.log10(plan.reference_weight) for plan in drawn]
+    assert 0 <= min(logs) < 0.1
+    assert 1.9 < max(logs) <= 2
+    assert sum(logs) / len(logs) == pytest.approx(1.0, abs=0.1)
+    assert all(1 / 3 <= plan.previous_weight <= 3 for plan in drawn)
+
+
+def test_an_epoch_sees_each_lesson_once_and_the_next_in_another_order():
+    settings = replace(TINY, lessons=2, chunk_lessons=6, chunk_epochs=2)
+    seen = [batch_rows(settings, step) for step in range(12)]
+    assert [chunk for chunk, _ in seen] == [0] * 6 + [1] * 6
+    orders = [torch.cat([rows for _, rows in seen[at : at + 3]]).tolist() for at in (0, 3, 6)]
+    assert [sorted(order) for order in orders] == [list(range(6))] * 3
+    assert len({tuple(order) for order in orders}) == 3
+    assert torch.equal(batch_rows(settings, 4)[1], seen[4][1])
+
+
+def test_latents_that_see_some_of_the_figure_have_its_weight():
+    masks = torch.zeros(1, 8, 8)
+    masks[0, 3, 4] = 1.0
+    expected = torch.ones(1, 1, 2, 2)
+    expected[0, 0, 0, 1] = 3.0
+    assert torch.equal(figure_weights(masks, 3.0, size=(2, 2)), expected)
+
+
+def test_dropped_captions_are_the_empty_caption(modules):
+    tokens = torch.stack([torch.full((MAX_TOKENS,), 5), torch.full((MAX_TOKENS,), 9)])
+    tokens = tokens.expand(2, 2, MAX_TOKENS)
+    with torch.no_grad():
+        for no_text, row in ((0.0, 0), (1.0, 1)):
+            made = encode_captions(
+                modules,
+                tokens,
+                settings=replace(TINY, no_text=no_text),
+                generator=keyed_generator(0, "text"),
+            )
+            expected = modules["text_encoder"](tokens[:, row]).last_hidden_state
+            torch.testing.assert_close(made, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "figure", "loss", "error"),
+    [
+        # The untrained net says "no residual", so that the error is the residual squared: 1 beside
+        # the coarse frame, 4 without it. Weights: 3 for the figure, 1 / (1 - 0.5) for the noise.
+        ({}, 1.0, 2 * 3 * 1, 1.0),
+        ({}, 0.0, 2 * 1 * 1, 1.0),
+        ({"no_coarse": 1.0}, 1.0, 2 * 3 * 4, 4.0),
+        ({"no_reference": 1.0}, 1.0, 2 * 3 * 4, 4.0),
+        ({"weight_limit": 1.5}, 1.0, 1.5 * 3 * 1, 1.0),
+        ({"figure_weight": 5.0, "masked": 0.0}, 1.0, 2 * 5 * 1, 1.0),
+    ],
+)
+def test_the_loss_of_the_untrained_net_by_hand(modules, attention, changes, figure, loss, error):
+    found, figures = denoising_loss(
+        modules,
+        attention,
+        flat_batch(frame=2.0, coarse=1.0, figure=figure),
+        settings=replace(ALWAYS_ALL, **changes),
+        alphas=HALF,
+        step=0,
+    )
+    assert found.item() == pytest.approx(loss)
+    assert figures == {"error": pytest.approx(error)}
+
+
+def test_the_loss_is_a_function_of_the_step(modules, attention):
+    def plan_of(step: int) -> float:
+        with torch.no_grad():
+            batch, alphas = flat_batch(frame=2.0, coarse=1.0), torch.linspace(0.99, 0.01, 10)
+            return denoising_loss(
+                modules, attention, batch, settings=TINY, alphas=alphas, step=step
+            )[0].item()  # fmt: skip
+
+    assert plan_of(1) == plan_of(1)
+    assert len({plan_of(step) for step in range(4)}) > 1
+
+
+def test_two_steps_run_and_nothing_stays_installed(tmp_path):
+    torch.manual_seed(0)
+    vae = build_autoencoder().eval().requires_grad_(False)
+    before = [value.clone() for value in vae.state_dict().values()]
+    told: list[str] = []
+    train_denoiser(
+        TINY, tmp_path, vae=vae, tokenizer=build_tokenizer(["a", "hat"]), report=told.append
+    )
+    assert (tmp_path / CHECKPOINT).is_file()
+    assert len(told) == 2
+    assert "error" in told[0]
+    assert all(map(torch.equal, before, vae.state_dict().values()))
+
+
+def test_a_batch_larger_than_its_chunk_is_refused():
+    with pytest.raises(UsageError, match="lessons: is 4") as caught:
+        replace(TINY, lessons=4)
+    assert caught.value.code == "M11"

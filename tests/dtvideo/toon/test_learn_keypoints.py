@@ -1,0 +1,105 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dtvideo.toon.data import Figures
+from dtvideo.toon.learn_keypoints import (
+    KeypointTraining,
+    keypoint_loss,
+    random_views,
+    train_keypoints,
+    vary,
+)
+from dtvideo.training.steps import CHECKPOINT, OptimiserSettings
+from poses.skeleton import BODY18
+
+TINY = KeypointTraining(
+    optimiser=OptimiserSettings(steps=2, warmup=1, log_every=1),
+    batch=2, size=32, chunk=2, chunk_steps=1,
+)  # fmt: skip
+STILL = replace(TINY, size=64, turn=0.0, zoom=1.0)
+
+
+def test_even_maps_cost_the_logarithm_of_their_cells_and_presence_that_of_two():
+    joints = torch.tensor([[[1.0, 2.0, 1.0], [0.0, 0.0, 0.0]]])
+    loss, figures = keypoint_loss(torch.zeros(1, 2, 4, 8), torch.zeros(1, 2), joints, spread=1.0)
+    assert loss.item() == pytest.approx(math.log(32) + math.log(2), rel=1e-5)
+    assert figures["presence"] == pytest.approx(math.log(2), rel=1e-5)
+    assert figures["cells"] == pytest.approx(
+        math.hypot(1, 2)
+    )  # all even: the first cell is the peak
+
+
+def test_a_map_that_is_the_target_costs_its_entropy_and_missing_joints_cost_nothing():
+    x, y = torch.meshgrid(torch.arange(9.0), torch.arange(9.0), indexing="xy")
+    perfect = -((x - 4) ** 2 + (y - 3) ** 2) / 2
+    maps = torch.stack([perfect, 100 * torch.rand(9, 9)])[None]
+    joints = torch.tensor([[[4.0, 3.0, 1.0], [0.0, 0.0, 0.0]]])
+    loss, figures = keypoint_loss(maps, torch.tensor([[30.0, -30.0]]), joints, spread=1.0)
+    target = perfect.flatten().softmax(0)
+    assert loss.item() == pytest.approx(-(target * target.log()).sum().item(), rel=1e-4)
+    assert figures["cells"] == 0
+
+
+def test_no_joint_at_all_costs_presence_alone():
+    loss, _ = keypoint_loss(
+        torch.randn(1, 2, 4, 4), torch.zeros(1, 2), torch.zeros(1, 2, 3), spread=1.0
+    )
+    assert loss.item() == pytest.approx(math.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_joints_stay_on_their_pixels_however_the_picture_is_moved(seed):
+    """A white disc about each of three joints: what was moved is white where the joint is."""
+    size = 64
+    places = {0: (20, 30), 4: (44, 24), 7: (30, 50)}
+    image, body = np.zeros((size, size, 3), np.uint8), np.full((18, 3), np.nan)
+    rows, columns = np.mgrid[:size, :size]
+    for joint, (x, y) in places.items():
+        body[joint] = (x, y, 1.0)
+        image[np.hypot(columns - x, rows - y) < 4] = 255
+    moved, joints = vary(image, body, replace(TINY, size=size), np.random.default_rng(seed))
+    for joint in np.flatnonzero(joints[:, 2]):
+        x, y = (joints[joint, :2] * 4 + 1.5).round().astype(int)
+        assert moved[y, x].min() > 100
+    assert set(np.flatnonzero(joints[:, 2])) <= set(places) | {BODY18.mirrored[j] for j in places}
+
+
+def test_mirrored_pictures_have_left_and_right_exchanged():
+    body = np.full((18, 3), np.nan)
+    body[4] = (32, 32, 1)
+    found = {
+        int(joint)
+        for seed in range(12)
+        for joint in np.flatnonzero(
+            vary(np.zeros((64, 64, 3), np.uint8), body, STILL, np.random.default_rng(seed))[1][:, 2]
+        )
+    }
+    assert found == {4, BODY18.mirrored[4]}
+
+
+def test_joints_outside_of_the_picture_and_missing_ones_are_zero():
+    body = np.full((18, 3), np.nan)
+    body[2] = (-40, 10, 1)
+    joints = vary(np.zeros((64, 64, 3), np.uint8), body, STILL, np.random.default_rng(0))[1]
+    np.testing.assert_array_equal(joints, 0)
+
+
+@pytest.mark.parametrize("flat", [0.0, 1.0])
+def test_empty_pictures_show_the_ground_and_no_joints(flat):
+    images, grounds = np.full((1, 64, 64, 3), 250, np.uint8), np.zeros((1, 64, 64, 3), np.uint8)
+    chunk = Figures(images, grounds, np.tile([32.0, 32.0, 1.0], (1, 18, 1)))
+    pixels, joints = random_views(chunk, replace(STILL, flat=flat), np.random.default_rng(0))
+    assert (pixels.mean().item() < 0) == (flat == 1.0)
+    assert joints[..., 2].mean().item() == 1 - flat
+
+
+def test_two_steps_run(tmp_path):
+    told: list[str] = []
+    train_keypoints(TINY, tmp_path, report=told.append)
+    assert (tmp_path / CHECKPOINT).is_file()
+    assert len(told) == 2
+    assert "cells" in told[0]
