@@ -36,7 +36,6 @@ UNFINISHED_COMMANDS = {
     "models": "give --model a folder that is already on disk",
 }
 UNFINISHED_TRAINING = {
-    "encoder": "toon is trained without one",
     "subject": "animate needs no training for a new character",
 }
 
@@ -205,6 +204,14 @@ def _add_train(parser: Parser) -> None:
     )
     toon.add_argument("--device", metavar="NAME", default="cpu", help="auto, cpu, cuda or mps")
     toon.set_defaults(command=train_toon_command)
+    encoder = tools.add_parser("encoder", help="a subject encoder for a model, by drawn pictures")
+    encoder.add_argument("config", metavar="CONFIG", type=Path, help="settings as TOML")
+    encoder.add_argument("--run", metavar="DIR", type=Path, required=True, help="folder of the run")
+    encoder.add_argument(
+        "-o", "--output", metavar="MODEL", type=Path, help="where the model goes (DIR/export)"
+    )
+    encoder.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps")
+    encoder.set_defaults(command=train_encoder_command)
     for name, remedy in UNFINISHED_TRAINING.items():
         tools.add_parser(name, help=NOT_YET).refusal = remedy
 
@@ -225,6 +232,23 @@ def train_toon_command(arguments: argparse.Namespace) -> int:
         report=_tell,
     )
     print(result)
+    return 0
+
+
+def train_encoder_command(arguments: argparse.Namespace) -> int:
+    """Train a subject encoder and print the folder of the model with it."""
+    from dtvideo.config import load_settings
+    from pipelines.train_encoder import EncoderTraining, train_encoder
+
+    settings = load_settings(EncoderTraining, arguments.config)
+    folder = train_encoder(
+        settings,
+        arguments.run,
+        output=arguments.output,
+        device=arguments.device,
+        report=_tell,
+    )
+    print(folder)
     return 0
 
 

@@ -64,7 +64,7 @@ class AnimationPipeline(
         unet: Any,
         controlnet: Any,
         scheduler: Any,
-        subject_encoder: SubjectEncoder | None = None,
+        subject_encoder: Any = None,
         image_encoder: Any = None,
         feature_extractor: Any = None,
         defaults: dict[str, Any] | None = None,
@@ -207,7 +207,7 @@ class AnimationPipeline(
 
         Raises: ModelError M5 when the pipeline has no subject encoder.
         """
-        encoder = self.subject_encoder
+        encoder: SubjectEncoder | None = self.subject_encoder
         if encoder is None:
             raise ModelError("M5", "subject_encoder", "is missing", "load a model with one")
         picture = subject_picture(subject.reference, subject.mask, side=encoder.picture_size)

@@ -1,0 +1,270 @@
+"""Train a subject encoder for a model (stage 1 of arXiv:2312.13691) on the drawn world.
+
+The model is frozen. A ControlNet that is told the layout, the exact order in depth of what is
+drawn, is trained first and then frozen too: it says where things are, so that all the encoder can
+add is what the character looks like. `train_encoder` goes on where a run stopped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import ControlNetModel
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from dtvideo.errors import UsageError
+from dtvideo.latents import encode_picture, picture_tensor
+from dtvideo.models.components import load_module
+from dtvideo.seeds import keyed_generator
+from dtvideo.subject import (
+    SubjectEncoder,
+    SubjectEncoderAttention,
+    install_subject_attention,
+    subject_picture,
+)
+from dtvideo.subject.augment import augment_subject
+from dtvideo.toon.portraits import Portrait, portrait
+from dtvideo.training.checkpoints import load_average
+from dtvideo.training.losses import denoising_loss, denoising_target
+from dtvideo.training.steps import OptimiserSettings, optimise
+from pipelines.animate import AnimationPipeline
+from pipelines.load_model import load_pipeline
+
+Report = Callable[[str], None]
+LAYOUT, ENCODER, EXPORT = "layout", "encoder", "export"
+
+
+@dataclass(frozen=True)
+class SmallTower:
+    """A vision tower of our own, trained with the encoder where no CLIP is given."""
+
+    side: int = 64
+    """Of its pictures, in pixels."""
+    patch: int = 8
+    width: int = 96
+    depth: int = 4
+    heads: int = 3
+
+
+@dataclass(frozen=True)
+class EncoderTraining:
+    """How an encoder is trained; shares are of the pictures."""
+
+    model: str = "toon"
+    """The model that the encoder is for, as `animate --model` takes it."""
+    tower: str = ""
+    """Folder of a CLIP vision tower of transformers, frozen; empty trains `small_tower`."""
+    small_tower: SmallTower = field(default_factory=SmallTower)
+    blocks: int = 2
+    """Residual blocks behind the tower."""
+    layout: bool = True
+    """Tell the model the layout; without it the encoder learns to copy that as well."""
+    layout_optimiser: OptimiserSettings = field(
+        default_factory=lambda: OptimiserSettings(steps=1500, learning_rate=3e-4)
+    )
+    optimiser: OptimiserSettings = field(
+        default_factory=lambda: OptimiserSettings(steps=4000, learning_rate=2e-4)
+    )
+    seed: int = 0
+    size: int = 128
+    """Side of the pictures, in pixels."""
+    batch: int = 8
+    no_subject: float = 0.05
+    no_text: float = 0.05
+    neither: float = 0.05
+    """Without subject and text: what the negative prompt of the guidance is."""
+
+    def __post_init__(self) -> None:
+        shares = (self.no_subject, self.no_text, self.neither)
+        if min(shares) < 0 or sum(shares) > 1:
+            raise UsageError(
+                "M11", "shares", f"are {shares}", "give three that add up to 1 at most"
+            )
+        if self.batch < 1:
+            raise UsageError("M11", "batch", f"is {self.batch}", "give at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One batch: what is to be made, and what is told about it.
+
+    beta: 1 where the subject is shown, 0 where it is not.
+    """
+
+    latents: Float[Tensor, "b c h w"]
+    layout: Float[Tensor, "b 3 ph pw"]
+    words: Float[Tensor, "b n d"]
+    subjects: Float[Tensor, "b 3 s s"]
+    beta: Float[Tensor, " b"]
+    noise: Float[Tensor, "b c h w"]
+    timesteps: Int[Tensor, " b"]
+
+
+def train_encoder(
+    settings: EncoderTraining,
+    run: Path,
+    *,
+    output: Path | None = None,
+    device: str = "cpu",
+    report: Report = print,
+) -> Path:
+    """Train an encoder and write the model with it; return that folder.
+
+    output: `export/` in the run's folder when it is None.
+    Raises: as `load_pipeline`; QualityError M7 when the loss is not finite.
+    """
+    pipeline = load_pipeline(settings.model, device=device, dtype="float32")
+    for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.controlnet):
+        part.eval().requires_grad_(False)
+    guide = _trained_layout(settings, pipeline, run, report=report) if settings.layout else None
+    torch.manual_seed(settings.seed)
+    encoder = build_encoder(settings, pipeline)
+
+    with install_subject_attention(pipeline.unet, encoder) as attention:
+
+        def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+            lesson = make_lesson(
+                settings, pipeline, purpose=ENCODER, step=step, side=encoder.picture_size
+            )
+            return encoder_loss(pipeline, guide, encoder, attention=attention, lesson=lesson), {}
+
+        optimise(encoder, loss_at, settings.optimiser, folder=run / ENCODER, report=report)
+    load_average(encoder, run / ENCODER / "checkpoint.safetensors")
+    encoder.eval().requires_grad_(False)
+    folder = output or run / EXPORT
+    pipeline.register_modules(subject_encoder=encoder)
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def build_encoder(settings: EncoderTraining, pipeline: AnimationPipeline) -> SubjectEncoder:
+    """Return the untrained encoder: through a given frozen tower, or through one that learns."""
+    if settings.tower:
+        tower = load_module(CLIPVisionModel, Path(settings.tower), dtype=torch.float32)
+    else:
+        small = settings.small_tower
+        tower = CLIPVisionModel(
+            CLIPVisionConfig(
+                hidden_size=small.width,
+                intermediate_size=2 * small.width,
+                num_hidden_layers=small.depth,
+                num_attention_heads=small.heads,
+                image_size=small.side,
+                patch_size=small.patch,
+            )
+        )
+    encoder: SubjectEncoder = SubjectEncoder.for_unet(
+        pipeline.unet,
+        tower,
+        hidden_layers=spread_layers(tower.config.num_hidden_layers),
+        blocks=settings.blocks,
+    )
+    if not settings.tower:
+        encoder.tower.requires_grad_(True)
+    encoder.to(pipeline.unet.device)
+    return encoder
+
+
+def spread_layers(depth: int) -> tuple[int, ...]:
+    """Return which hidden states to use of a tower: as deep as 4, 8, 12, 16 and 24 are of 24."""
+    shares = (Fraction(1, 6), Fraction(1, 3), Fraction(1, 2), Fraction(2, 3))
+    inner = dict.fromkeys(max(1, round(depth * share)) for share in shares)
+    return (*inner, -1)
+
+
+def encoder_loss(
+    pipeline: AnimationPipeline,
+    guide: ControlNetModel | None,
+    encoder: SubjectEncoder,
+    *,
+    attention: SubjectEncoderAttention,
+    lesson: Lesson,
+) -> Float[Tensor, ""]:
+    """Return the error of a model that sees the subject, at the full weight of 1."""
+    with attention.show(encoder(lesson.subjects), beta=lesson.beta):
+        return layout_loss(pipeline, guide, lesson=lesson)
+
+
+def layout_loss(
+    pipeline: AnimationPipeline, guide: ControlNetModel | None, *, lesson: Lesson
+) -> Float[Tensor, ""]:
+    """Return the error of a model that is told words and, by a guide, the layout."""
+    scheduler, timesteps = pipeline.scheduler, lesson.timesteps
+    noisy = scheduler.add_noise(lesson.latents, lesson.noise, timesteps)
+    if pipeline.is_coarse_conditioned:
+        noisy = torch.cat([noisy, torch.zeros_like(noisy)], dim=1)
+    residuals = {}
+    if guide is not None:
+        down, middle = guide(noisy, timesteps, lesson.words, lesson.layout, return_dict=False)
+        residuals = {
+            "down_block_additional_residuals": down,
+            "mid_block_additional_residual": middle,
+        }
+    prediction = pipeline.unet(noisy, timesteps, lesson.words, **residuals).sample
+    target = denoising_target(scheduler, lesson.latents, noise=lesson.noise, timesteps=timesteps)
+    return denoising_loss(scheduler, prediction, target, timesteps=timesteps)
+
+
+@torch.no_grad()
+def make_lesson(
+    settings: EncoderTraining, pipeline: AnimationPipeline, *, purpose: str, step: int, side: int
+) -> Lesson:
+    """Return the batch of a step, a function of the seed, the purpose and the step alone.
+
+    side: of the pictures that the encoder looks at.
+    """
+    generator = keyed_generator(settings.seed, purpose, step)
+    first, device = step * settings.batch, pipeline.unet.device
+    drawn = [
+        portrait(settings.seed, first + row, size=settings.size) for row in range(settings.batch)
+    ]
+    latents = torch.cat([encode_picture(pipeline.vae, each.image, device=device) for each in drawn])
+    layouts = [picture_tensor(each.layout, device=device, dtype=latents.dtype) for each in drawn]
+    subjects = [_subject(settings, each, first + row, side) for row, each in enumerate(drawn)]
+    draws = torch.rand(settings.batch, generator=generator)
+    hides_both = draws < settings.neither
+    hides_subject = hides_both | (draws - settings.neither < settings.no_subject)
+    hides_text = hides_both | (draws > 1 - settings.no_text)
+    captions = [
+        "" if hidden else each.caption for hidden, each in zip(hides_text, drawn, strict=True)
+    ]
+    steps = len(pipeline.scheduler.alphas_cumprod)
+    return Lesson(
+        latents=latents,
+        layout=torch.cat(layouts),
+        words=pipeline.encode_prompt(captions),
+        subjects=torch.cat(subjects).to(device),
+        beta=(~hides_subject).float().to(device),
+        noise=torch.randn(latents.shape, generator=generator).to(device),
+        timesteps=torch.randint(steps, (settings.batch,), generator=generator).to(device),
+    )
+
+
+def _subject(settings: EncoderTraining, drawn: Portrait, number: int, side: int) -> Tensor:
+    changed = augment_subject(drawn.subject, np.random.default_rng((settings.seed, number)))
+    return subject_picture(changed, None, side=side)
+
+
+def _trained_layout(
+    settings: EncoderTraining, pipeline: AnimationPipeline, run: Path, *, report: Report
+) -> ControlNetModel:
+    """Return the frozen ControlNet that knows the layout, trained for the model as it is."""
+    torch.manual_seed(settings.seed)
+    own = pipeline.controlnet.config.conditioning_embedding_out_channels
+    guide: nn.Module = ControlNetModel.from_unet(
+        pipeline.unet, conditioning_embedding_out_channels=own
+    )
+    guide.to(pipeline.unet.device).requires_grad_(True)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        lesson = make_lesson(settings, pipeline, purpose=LAYOUT, step=step, side=8)
+        return layout_loss(pipeline, guide, lesson=lesson), {}
+
+    optimise(guide, loss_at, settings.layout_optimiser, folder=run / LAYOUT, report=report)
+    load_average(guide, run / LAYOUT / "checkpoint.safetensors")
+    return guide.eval().requires_grad_(False)

@@ -1,0 +1,126 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import cli
+from dtvideo.config import load_settings
+from dtvideo.errors import UsageError
+from dtvideo.subject import SubjectEncoder, install_subject_attention
+from dtvideo.training.steps import OptimiserSettings
+from pipelines.load_model import load_pipeline
+from pipelines.train_encoder import (
+    EncoderTraining,
+    SmallTower,
+    build_encoder,
+    encoder_loss,
+    layout_loss,
+    make_lesson,
+    spread_layers,
+    train_encoder,
+)
+from tests.tiny_models import tiny_tower
+
+SHORT = OptimiserSettings(steps=2, warmup=1, log_every=1)
+CONFIG = Path(__file__).parents[2] / "pipelines" / "configs" / "encoder.toml"
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_model):
+    return EncoderTraining(
+        model=str(tiny_model),
+        small_tower=SmallTower(side=16, patch=8, width=16, depth=2, heads=2),
+        layout_optimiser=SHORT,
+        optimiser=SHORT,
+        size=32,
+        batch=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def pipeline(settings):
+    return load_pipeline(settings.model, device="cpu", dtype="float32")
+
+
+def lesson(settings, pipeline, step=0):
+    return make_lesson(settings, pipeline, purpose="encoder", step=step, side=16)
+
+
+def test_a_short_run_leaves_a_model_whose_encoder_was_all_that_changed(
+    settings, pipeline, tmp_path
+):
+    told = []
+    folder = train_encoder(settings, tmp_path / "run", report=told.append)
+    assert folder == tmp_path / "run" / "export"
+    assert len(told) == 4
+    trained = load_pipeline(str(folder), device="cpu", dtype="float32")
+    assert isinstance(trained.subject_encoder, SubjectEncoder)
+    layer = trained.subject_encoder.layer(trained.subject_encoder.paths[0])
+    assert layer.attention.to_out[0].weight.any()
+    for part in ("unet", "controlnet", "text_encoder", "vae"):
+        before = getattr(pipeline, part).state_dict()
+        for name, weight in getattr(trained, part).state_dict().items():
+            assert torch.equal(weight, before[name])
+
+
+def test_an_untrained_encoder_does_not_change_the_loss(settings, pipeline):
+    encoder = build_encoder(settings, pipeline)
+    with torch.no_grad(), install_subject_attention(pipeline.unet, encoder) as attention:
+        batch = lesson(settings, pipeline)
+        shown = encoder_loss(pipeline, None, encoder, attention=attention, lesson=batch)
+        assert torch.equal(shown, layout_loss(pipeline, None, lesson=batch))
+
+
+def test_a_lesson_is_a_function_of_its_step(settings, pipeline):
+    first, again, next_ = (lesson(settings, pipeline, step) for step in (3, 3, 4))
+    for name, part in vars(first).items():
+        assert torch.equal(part, vars(again)[name])
+    assert not torch.equal(first.latents, next_.latents)
+    assert not torch.equal(first.noise, next_.noise)
+
+
+def test_subject_and_words_are_dropped_as_often_as_asked(settings, pipeline):
+    empty = pipeline.encode_prompt([""])[0]
+
+    def dropped(**shares):
+        none = {"no_subject": 0.0, "no_text": 0.0, "neither": 0.0}
+        batch = lesson(replace(settings, **{**none, **shares}), pipeline)
+        return (batch.beta == 0).all(), all(torch.allclose(row, empty) for row in batch.words)
+
+    assert dropped(no_subject=1.0) == (True, False)
+    assert dropped(no_text=1.0) == (False, True)
+    assert dropped(neither=1.0) == (True, True)
+    assert dropped() == (False, False)
+
+
+def test_a_given_tower_is_frozen_and_a_small_one_learns(settings, pipeline, tmp_path):
+    tiny_tower().save_pretrained(tmp_path / "clip")
+    given = build_encoder(replace(settings, tower=str(tmp_path / "clip")), pipeline)
+    small = build_encoder(settings, pipeline)
+    assert not any(weight.requires_grad for weight in given.tower.parameters())
+    assert all(weight.requires_grad for weight in small.tower.parameters())
+    for name, weight in tiny_tower().named_parameters():
+        assert torch.equal(given.tower.get_parameter(name), weight)
+
+
+def test_the_hidden_states_are_as_deep_as_the_papers():
+    assert spread_layers(24) == (4, 8, 12, 16, -1)
+    assert spread_layers(4) == (1, 2, 3, -1)
+
+
+def test_the_recipe_that_ships_is_the_default():
+    assert load_settings(EncoderTraining, CONFIG) == EncoderTraining()
+
+
+def test_shares_above_one_are_refused():
+    with pytest.raises(UsageError, match=r"M11.*shares: are \(0.6, 0.3, 0.3\)"):
+        EncoderTraining(no_subject=0.6, no_text=0.3, neither=0.3)
+
+
+def test_the_command_asks_for_a_config_that_is_there(tmp_path, capsys):
+    words = ["train", "encoder", str(tmp_path / "none.toml"), "--run", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    assert left.value.code == 2
+    assert "error[C1]" in capsys.readouterr().err
