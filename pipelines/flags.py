@@ -234,6 +234,10 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
         help="the same for the picture",
     )
     group.add_argument(
+        "--face", metavar="off|weak|full", help="the driver's face; weak: eyes and mouth"
+    )
+    group.add_argument("--hands", metavar="on|off", help="the driver's fingers")
+    group.add_argument(
         "--no-cache",
         dest="cache",
         action="store_false",

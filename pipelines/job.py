@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import UsageError
+from poses.details import FaceChoice
 from poses.select import NAMED_CHOICES, PersonChoice
 
 MAX_SEED = 2**63 - 1
@@ -23,6 +24,8 @@ ALPHA_SUFFIXES = (".png", ".webp", ".gif")
 AUDIO_CHOICES = ("copy", "none")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+FACE_CHOICES = ("off", "weak", "full")
+HANDS_CHOICES = ("on", "off")
 GUIDANCE_MODES = ("interleaved", "averaged", "text", "none")
 NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),
@@ -99,6 +102,10 @@ class RenderJob:
     """Who of the driver's people: a number from 1, left, right, largest or a place (x, y)."""
     reference_person: PersonChoice | None = None
     """Who of the people in the picture; the largest when absent, refused when strict."""
+    face: FaceChoice | None = None
+    """off, weak (eyes and mouth) or full; what a file holds, and none of a video, when absent."""
+    hands: str | None = None
+    """on or off; what a file holds, and none of a video, when absent."""
     cache: bool = True
     """Keep the poses found in a video, and use them again."""
     reference_detector: str | None = None
@@ -334,6 +341,8 @@ def _check_choices(job: RenderJob) -> None:
         "--device": (job.device, DEVICES),
         "--dtype": (job.dtype, DTYPES),
         "--guidance": (job.guidance, (None, *GUIDANCE_MODES)),
+        "--face": (job.face, (None, *FACE_CHOICES)),
+        "--hands": (job.hands, (None, *HANDS_CHOICES)),
     }
     for flag, (value, allowed) in choices.items():
         if value not in allowed:

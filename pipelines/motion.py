@@ -50,6 +50,7 @@ def find_motion(job: RenderJob, info: VideoInfo, progress: Progress) -> Motion:
         part,
         detector=job.detector,
         everyone=job.person != "largest",
+        details=job.hands == "on" or job.face in ("weak", "full"),
         cache=job.cache,
         progress=progress,
     )
@@ -99,14 +100,17 @@ def find_people_in(
     *,
     detector: str,
     everyone: bool,
+    details: bool = False,
     cache: bool,
     progress: Progress,
 ) -> Detections:
     """Return everyone in a part of a video, from the cache where it has been looked at before.
 
-    everyone: look for several people in every frame, not once a second.
+    everyone: look for several people in every frame, not once a second; details: find hands and
+    faces too, where the detector has to be told.
     """
-    search = Search(info=info, detector=detector, frames=part, everyone=everyone, options={})
+    options = {"holistic": True} if details and detector == "mediapipe" else {}
+    search = Search(info=info, detector=detector, frames=part, everyone=everyone, options=options)
     path = search.path if cache else None
     found = recall(path) if path else None
     if found is not None:
@@ -115,7 +119,7 @@ def find_people_in(
     with progress.stage("find poses", part.stop - part.start) as advance:
         found = extract_poses(
             counted(islice(read_frames(info), part.start, part.stop), advance),
-            load_detector(detector),
+            load_detector(detector, **options),
             rate=info.rate,
             subject=str(info.path),
             everyone=everyone,
@@ -126,7 +130,7 @@ def find_people_in(
     return found
 
 
-def load_detector(name: str) -> PoseDetector:
+def load_detector(name: str, **options: bool) -> PoseDetector:
     """Create a pose back end by name; the toon one comes from this distribution.
 
     Raises: DetectorError M1 when the name is unknown or something is missing.
@@ -134,7 +138,7 @@ def load_detector(name: str) -> PoseDetector:
     from dtvideo.toon.keypoints import ToonDetector
 
     register_detector("toon", ToonDetector)
-    return create_detector(name)
+    return create_detector(name, **options)
 
 
 def counted(frames: Iterable[Picture], advance: Callable[[], None]) -> Iterator[Picture]:

@@ -21,6 +21,7 @@ from pipelines.job import RenderJob
 from pipelines.motion import find_motion, load_detector, read_motion
 from pipelines.progress import Progress
 from poses.crowd import find_everyone, paint_out
+from poses.details import keep_face, keep_hands
 from poses.errors import PoseError
 from poses.frames import in_words
 from poses.io import read_pose
@@ -290,7 +291,7 @@ def prepare_driver(
         problem = f"nobody in frames {in_words(repairs.empty_frames)}"
         raise PoseError("P2", job.driver or job.poses, problem, "cut the clip, or drop --strict")
     steady = smooth(filled, cuts=motion.cuts) if job.smooth else filled
-    fitted, fit, fit_notices = _fit(job, steady, reference_pose)
+    fitted, fit, fit_notices = _fit(job, _detailed(job, steady), reference_pose)
     notices = [*motion.notices, *fit_notices]
     if repairs.repairs or repairs.empty_frames:
         notices.append(repairs.describe())
@@ -308,6 +309,15 @@ def prepare_driver(
         selection=motion.selection,
         notices=tuple(notices),
     )
+
+
+def _detailed(job: RenderJob, sequence: PoseSequence) -> PoseSequence:
+    """Keep as much of face and hands as the job asks for."""
+    if job.hands is not None:
+        sequence = keep_hands(sequence, wanted=job.hands == "on")
+    if job.face is not None:
+        sequence = keep_face(sequence, job.face)
+    return sequence
 
 
 def _fit(

@@ -7,6 +7,7 @@ picture = draw_pose(fitted[0])
 write_clip(sequence, "dance.json")
 """
 
+from poses.details import keep_face, keep_hands
 from poses.detections import Detections
 from poses.detectors import PoseDetector, create_detector, detector_names, register_detector
 from poses.errors import DetectorError, ExplainedError, PoseError
@@ -49,6 +50,8 @@ __all__ = [
     "find_people",
     "fit_skeleton",
     "jitter",
+    "keep_face",
+    "keep_hands",
     "load_skeleton",
     "missing_joints",
     "read_detections",

@@ -8,11 +8,15 @@ import pytest
 
 from pipelines.job import RenderJob, parse_person
 from pipelines.motion import chosen_motion, read_motion
+from pipelines.prepare import prepare_driver
+from pipelines.progress import SilentProgress
 from poses.detections import Detections
 from poses.errors import PoseError
 from poses.formats.openpose import frame_data
 from poses.formats.safe_json import write_json
-from poses.synthetic import walk
+from poses.io import write_clip
+from poses.synthetic import stand, walk
+from poses.types import confident
 
 
 def pair(frames=12):
@@ -62,3 +66,20 @@ def test_a_word_that_is_no_person_is_quoted(text):
     with pytest.raises(Exception, match="--person") as caught:
         parse_person(text)
     assert repr(text) in str(caught.value)
+
+
+def test_face_and_hands_are_kept_as_the_job_asks(tmp_path):
+    sequence = replace(
+        walk(6), face=np.ones((6, 70, 3)), right_hand=np.repeat(walk(6).body[:, 4:5], 21, axis=1)
+    )
+    write_clip(sequence, tmp_path / "dance.json")
+
+    def fitted(**settings):
+        job = RenderJob(reference=tmp_path / "r.png", poses=tmp_path / "dance.json", **settings)
+        return prepare_driver(job, None, stand(), progress=SilentProgress()).fitted
+
+    assert confident(fitted().face).all()
+    assert fitted(face="off", hands="off").face is None
+    assert fitted(hands="off").right_hand is None
+    assert not confident(fitted(face="weak").face)[:, :36].any()
+    assert confident(fitted(hands="on").right_hand).all()

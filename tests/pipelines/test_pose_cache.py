@@ -29,17 +29,18 @@ class Standing:
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DTVIDEO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(motion, "load_detector", lambda name: Standing())
+    monkeypatch.setattr(motion, "load_detector", lambda name, **options: Standing())
     monkeypatch.setattr(Standing, "asked", 0)
     return tmp_path / "cache"
 
 
-def look(info, *, frames=5, cache=True, everyone=False):
+def look(info, *, frames=5, cache=True, everyone=False, details=False):
     return find_people_in(
         info,
         slice(0, frames),
         detector="mediapipe",
         everyone=everyone,
+        details=details,
         cache=cache,
         progress=SilentProgress(),
     )
@@ -54,7 +55,9 @@ def test_a_second_search_costs_no_detection(make_video, own_cache):
     np.testing.assert_array_equal(again.people[4][0].body, first.people[4][0].body)
 
 
-@pytest.mark.parametrize("change", [{"frames": 3}, {"everyone": True}, {"cache": False}])
+@pytest.mark.parametrize(
+    "change", [{"frames": 3}, {"everyone": True}, {"details": True}, {"cache": False}]
+)
 def test_another_question_is_asked_anew(make_video, own_cache, change):
     info = probe(make_video())
     look(info)
