@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from pipelines.batch_commands import add_batch, add_replay, add_verify
 from pipelines.flags import (
     HIDDEN,
     NOT_YET,
@@ -32,7 +33,6 @@ INTERRUPTED = 130
 TERMINATED = 143
 UNFINISHED_COMMANDS = {
     "generate": "animate renders motion; pictures from text come later",
-    "batch": "call animate once for each clip",
     "models": "give --model a folder that is already on disk",
 }
 UNFINISHED_TRAINING = {
@@ -74,6 +74,8 @@ def report(error: Exception) -> int:
     from poses.errors import ExplainedError
 
     if isinstance(error, ExplainedError):
+        for line in getattr(error, "details", ()):
+            _tell(line)
         _tell(str(error))
         return error.exit_code
     if isinstance(error, MemoryError):
@@ -121,6 +123,9 @@ def toolbox_parser() -> Parser:
     _add_evaluate(tools.add_parser("evaluate", help="measure results against the truth"))
     doctor = tools.add_parser("doctor", help="check this machine, part by part")
     doctor.set_defaults(command=doctor_command)
+    add_batch(tools.add_parser("batch", help="many characters and clips, unattended"))
+    add_verify(tools.add_parser("verify", help="check results against their side-cars"))
+    add_replay(tools.add_parser("replay", help="render again what a side-car tells, and compare"))
     for name, remedy in UNFINISHED_COMMANDS.items():
         tools.add_parser(name, help=NOT_YET).refusal = remedy
     return parser

@@ -7,7 +7,7 @@ that was stopped goes on at the frame where it stopped; the movie is made from t
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -90,11 +90,22 @@ class _Setup:
     sidecar: Sidecar
 
 
-def render(job: RenderJob, progress: Progress | None = None) -> Result:
+Load = Callable[[RenderJob], tuple[AnimationPipeline, dict[str, object]]]
+
+
+def load_described(job: RenderJob) -> tuple[AnimationPipeline, dict[str, object]]:
+    """Load the model of a job and describe it for the side-car."""
+    pipeline = load_model(job)
+    return pipeline, describe_model(job, pipeline)
+
+
+def render(
+    job: RenderJob, progress: Progress | None = None, *, load: Load = load_described
+) -> Result:
     """Render one clip and return the paths of what was written.
 
     A job with `resume` goes on in the work folder that an earlier run left, and renders nothing
-    when the result is there, whole, and made by the same recipe.
+    when the result is there, whole, and made by the same recipe. `load` gives the model, described.
     Raises: UsageError, MediaError, PoseError, ModelError, QualityError, ResourceError and
     OutputError, each before anything is published.
     """
@@ -104,7 +115,7 @@ def render(job: RenderJob, progress: Progress | None = None) -> Result:
     if not job.resume:
         check_outputs(job)
     with open_work(job) as work:
-        setup = _set_up(job, progress)
+        setup = _set_up(job, progress, load)
         sidecar = setup.sidecar
         if job.resume and is_done(job.beside(".json"), sidecar.recipe_hash):
             frames = read_sidecar(job.beside(".json"))["frames"]["count"]
@@ -126,18 +137,17 @@ def prepare(job: RenderJob, progress: Progress) -> Prepared:
     """Check the inputs and outputs, load the model, and prepare reference and motion."""
     check_inputs(job)
     check_outputs(job)
-    return _prepare(job, _set_up(job, progress), progress)
+    return _prepare(job, _set_up(job, progress, load_described), progress)
 
 
-def _set_up(job: RenderJob, progress: Progress) -> _Setup:
+def _set_up(job: RenderJob, progress: Progress, load: Load) -> _Setup:
     """Open the inputs and load the model; the side-car knows its recipe from here on."""
     sidecar = Sidecar(job)
     loaded, info = _open_inputs(job, sidecar)
     if job.threads is not None:
         set_threads(job.threads)
     with _timed(sidecar, "load model"), progress.stage("load model", None):
-        pipeline = load_model(job)
-        sidecar.model = describe_model(job, pipeline)
+        pipeline, sidecar.model = load(job)
     settings = clip_settings(job, pipeline)
     size, notices = choose_size(
         loaded.rgb.shape[1::-1],

@@ -48,7 +48,7 @@ class Work:
         """
         path = self.folder / RECIPE
         if self.is_begun:
-            different = _differences(_read(path), recipe)
+            different = differences(_read(path), recipe)
             if not different:
                 return
             if not again:
@@ -129,13 +129,13 @@ def _read(path: Path) -> dict[str, object]:
     return noted if isinstance(noted, dict) else {}
 
 
-def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """Say what differs between two recipes, item by item."""
     told = []
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            told += _differences(old, new)
+            told += differences(old, new)
         elif old != new:
             told.append(f"{name} was {old}, is {new}")
     return told

@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from dtvideo.errors import MediaError, UsageError
+from dtvideo.errors import MediaError, OutputError, UsageError
 from pipelines.manifest import expand, json_schema, load_manifest
 from pipelines.manifest_file import ManifestError
+from pipelines.manifest_writer import write_manifest
 
 GOOD = """
 output: "out/{character}/{clip}.v{version:03}.mp4"
@@ -210,3 +211,22 @@ def test_the_schema_names_every_setting():
     schema = json_schema()
     assert {"characters", "clips", "output"} <= set(schema["properties"])
     assert "reference_weight" in schema["$defs"]["Settings"]["properties"]
+
+
+def test_a_manifest_of_two_folders_is_written_and_read(tmp_path):
+    for folder, names in (("characters", ("hero.png", "note.txt")), ("clips", ("a.mp4", "a.mov"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_bytes(b"x")
+    path = tmp_path / "batch.yaml"
+    write_manifest(path, tmp_path / "characters", tmp_path / "clips")
+    clips = load_manifest(path)
+    assert [clip.name for clip in clips] == ["hero/a.mov", "hero/a.mp4"]
+    assert clips[0].job.target == tmp_path / "out" / "hero" / "a.mov.mp4"
+    with pytest.raises(OutputError, match="exists already"):
+        write_manifest(path, tmp_path / "characters", tmp_path / "clips")
+
+
+def test_an_empty_folder_makes_no_manifest(tmp_path):
+    with pytest.raises(MediaError, match="has no"):
+        write_manifest(tmp_path / "batch.yaml", tmp_path, tmp_path)

@@ -1,0 +1,57 @@
+"""Write a manifest for a folder of characters and a folder of clips."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+import yaml
+
+from dtvideo.errors import MediaError
+from dtvideo.files import atomic_path, check_output
+from pipelines.manifest import DEFAULT_OUTPUT
+
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
+VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"}
+HEAD = """\
+# Every character performs every clip. Check with `dtvideo batch check`, then `dtvideo batch run`.
+# Settings may stand under settings, a character or a clip, or in overrides for one pair:
+#   overrides:
+#     - {character: NAME, clip: NAME, seed: 8}
+#     - {character: NAME, clip: NAME, skip: true}
+"""
+
+
+def write_manifest(path: Path, characters: Path, clips: Path, *, overwrite: bool = False) -> None:
+    """Write a YAML manifest whose paths start at its own folder.
+
+    Raises: MediaError V1 for a folder that is missing or has nothing that fits; OutputError F7.
+    """
+    check_output(path, overwrite=overwrite)
+    manifest = {
+        "output": DEFAULT_OUTPUT,
+        "version": 1,
+        "settings": {"seed": 0},
+        "characters": _listed(characters, PICTURES, "reference", beside=path.parent),
+        "clips": _listed(clips, VIDEOS, "driver", beside=path.parent),
+    }
+    text = HEAD + yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _listed(
+    folder: Path, suffixes: Collection[str], key: str, *, beside: Path
+) -> dict[str, dict[str, str]]:
+    """Return the files of a folder by name; of two with one stem, both keep their suffix."""
+    if not folder.is_dir():
+        raise MediaError("V1", folder, "is no folder", "give a folder of files")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    if not files:
+        raise MediaError("V1", folder, f"has no {' '.join(sorted(suffixes))}", "check the folder")
+    stems = [path.stem for path in files]
+    return {
+        path.stem if stems.count(path.stem) == 1 else path.name: {
+            key: os.path.relpath(path, beside)
+        }
+        for path in files
+    }

@@ -1,0 +1,40 @@
+"""Workers for tests of a batch: they render nothing, and fail in the way that the prompt says."""
+
+import os
+import signal
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+
+def act(connection: Connection, *, threads: int, log: Path, device: int | None) -> None:
+    """Answer jobs by their prompts: fine, bad, full, dies, hangs, or dies once."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        connection.send(("beat", "render"))
+        connection.send(_answer(job))
+
+
+def _answer(job: dict[str, Any]) -> tuple[Any, ...]:
+    marker = Path(job["output"]).with_suffix(".tried")
+    first = not marker.exists()
+    with marker.open("a") as file:
+        file.write("x")
+    match job["prompt"]:
+        case "bad":
+            return "failed", 3, "error[V2]: clip: is no video"
+        case "full":
+            return "failed", 7, "error[F3]: disk: is full"
+        case "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "dies once" if first:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "hangs":
+            time.sleep(60)
+    return "done", 4, 0.5, False

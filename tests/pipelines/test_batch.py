@@ -1,0 +1,268 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dtvideo.errors import OutputError, UsageError
+from dtvideo.lease import hold_lease
+from pipelines.batch import BatchSettings, batch_folder, open_batch, run_batch, table
+from pipelines.batch_report import write_report
+from pipelines.job import RenderJob
+from pipelines.manifest import ClipJob, load_manifest
+from pipelines.render import render
+from pipelines.verify import find_faults
+from tests.batch_workers import act
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return tmp_path / "batch.yaml"
+
+
+def clip(manifest, name, prompt=""):
+    folder = manifest.parent
+    job = RenderJob(
+        reference=folder / "hero.png",
+        driver=folder / "dance.mp4",
+        output=folder / f"{name}.mp4",
+        prompt=prompt,
+    )
+    return ClipJob(name, 1, job)
+
+
+def run(manifest, clips, **options):
+    """Run clips with workers that only act; return states by name, and what was told."""
+    told = []
+    settings = BatchSettings(
+        options.pop("workers", 2), options.pop("stall", 30.0), retry_seconds=0.1
+    )
+    records = run_batch(
+        manifest,
+        clips,
+        settings,
+        tell=lambda record: told.append(record.name),
+        worker=act,
+        **options,
+    )
+    return {record.name: record for record in records}, told
+
+
+def tries(manifest, name):
+    return len((manifest.parent / f"{name}.tried").read_text())
+
+
+def test_every_clip_is_done_once(manifest):
+    clips = [clip(manifest, f"c{number}") for number in range(12)]
+    records, told = run(manifest, clips)
+    assert {record.state for record in records.values()} == {"done"}
+    assert sorted(told) == sorted(records)
+    assert [tries(manifest, name) for name in records] == [1] * 12
+    assert (records["c3"].frames, records["c3"].exit_code) == (4, 0)
+
+
+def test_a_bad_clip_is_not_tried_again_and_the_others_go_on(manifest):
+    clips = [clip(manifest, "a", "bad"), clip(manifest, "b"), clip(manifest, "c")]
+    records, _ = run(manifest, clips, workers=1)
+    assert [record.state for record in records.values()] == ["failed", "done", "done"]
+    assert tries(manifest, "a") == 1
+    assert records["a"].exit_code == 3
+    assert "is no video" in records["a"].message
+
+
+@pytest.mark.parametrize(("prompt", "told"), [("full", "is full"), ("dies", "the worker died")])
+def test_what_the_machine_did_is_tried_three_times(manifest, prompt, told):
+    records, _ = run(manifest, [clip(manifest, "a", prompt), clip(manifest, "b")])
+    assert (records["a"].state, records["a"].tries) == ("failed", 3)
+    assert records["a"].exit_code == 7
+    assert told in records["a"].message
+    assert records["b"].state == "done"
+
+
+def test_a_clip_whose_worker_died_once_is_done_by_the_next(manifest):
+    records, _ = run(manifest, [clip(manifest, "a", "dies once")])
+    assert (records["a"].state, records["a"].tries) == ("done", 2)
+
+
+def test_a_worker_that_tells_nothing_is_ended(manifest):
+    clips = [clip(manifest, "a", "hangs"), clip(manifest, "b")]
+    start = time.monotonic()
+    records, _ = run(manifest, clips, stall=1.0, workers=1)
+    assert time.monotonic() - start < 30
+    assert records["a"].state == "failed"
+    assert "told nothing for 1 s" in records["a"].message
+    assert records["b"].state == "done"
+
+
+def test_failed_clips_can_be_tried_again_alone(manifest):
+    run(manifest, [clip(manifest, "a", "bad"), clip(manifest, "b")])
+    clips = [clip(manifest, "a"), clip(manifest, "b")]
+    records, told = run(manifest, clips, states=("failed", "cancelled"))
+    assert {record.state for record in records.values()} == {"done"}
+    assert told == ["a"]
+    assert tries(manifest, "b") == 1
+
+
+def test_a_name_that_is_unknown_is_refused(manifest):
+    with pytest.raises(UsageError, match="zebra: is no clip of this batch"):
+        run(manifest, [clip(manifest, "a")], names=("zebra",))
+
+
+def test_a_cancelled_clip_ends_and_stays_cancelled_until_it_is_retried(manifest):
+    clips = [clip(manifest, "a", "hangs"), clip(manifest, "b")]
+    told = []
+
+    def cancel(record):
+        told.append(record.name)
+        with open_batch(manifest) as store:
+            store.cancel(["a"])
+
+    records = run_batch(manifest, clips, BatchSettings(2), tell=cancel, worker=act)
+    assert [record.state for record in records] == ["cancelled", "done"]
+    assert sorted(told) == ["a", "b"]
+    again, _ = run(manifest, [clip(manifest, "a"), clip(manifest, "b")])
+    assert again["a"].state == "cancelled"
+    retried, _ = run(manifest, [clip(manifest, "a"), clip(manifest, "b")], states=("cancelled",))
+    assert retried["a"].state == "done"
+
+
+def test_a_second_run_of_a_batch_is_refused(manifest):
+    with hold_lease(batch_folder(manifest) / "lease.json"), pytest.raises(OutputError) as caught:
+        run(manifest, [clip(manifest, "a")])
+    assert (caught.value.code, caught.value.exit_code) == ("F5", 8)
+
+
+def test_clips_that_left_the_manifest_are_forgotten(manifest):
+    run(manifest, [clip(manifest, "a"), clip(manifest, "b")])
+    records, _ = run(manifest, [clip(manifest, "b"), clip(manifest, "c")])
+    assert list(records) == ["b", "c"]
+
+
+def test_the_report_shows_failures_and_how_to_go_on(manifest):
+    run(manifest, [clip(manifest, "a<b>", "bad"), clip(manifest, "c")])
+    text = write_report(manifest).read_text()
+    assert "a&lt;b&gt;" in text
+    assert "is no video" in text
+    assert f"dtvideo batch retry {manifest}" in text
+    assert "<svg" in text
+
+
+def test_the_table_counts_states(manifest):
+    records, _ = run(manifest, [clip(manifest, "a", "bad"), clip(manifest, "c")])
+    assert table(list(records.values())).endswith("1 done, 1 failed")
+
+
+@pytest.mark.parametrize(("workers", "stall"), [(0, 10.0), (300, 10.0), (1, 0.0)])
+def test_settings_out_of_range_are_refused(workers, stall):
+    with pytest.raises(UsageError, match="out of range"):
+        BatchSettings(workers, stall)
+
+
+@pytest.fixture
+def real(stage, tiny_model, tmp_path):
+    """A manifest of one character and two clips that truly render."""
+    for name in ("hero.png", "pose.json", "dance.json"):
+        (tmp_path / name).write_bytes((stage / name).read_bytes())
+    manifest = tmp_path / "real.yaml"
+    manifest.write_text(f"""
+settings: {{model: {tiny_model}, size: 32x32, reference_pose: pose.json}}
+characters: {{hero: {{reference: hero.png}}}}
+clips:
+  one: {{poses: dance.json}}
+  two: {{poses: dance.json, seed: 5}}
+""")
+    return manifest
+
+
+def command(*words):
+    return [sys.executable, "-c", f"import cli; cli.main({list(map(str, words))!r})"]
+
+
+def hashes(manifest):
+    return {
+        path.stem: json.loads(path.read_text())["frames"]["sha256_of_rgb"]
+        for path in sorted((manifest.parent / "out" / "hero").glob("*.json"))
+    }
+
+
+def test_a_batch_renders_the_frames_that_animate_renders(real, tmp_path):
+    clips = load_manifest(real)[:1]
+    (record,) = run_batch(real, clips, BatchSettings(), tell=lambda _: None)
+    assert record.state == "done", record.message
+    alone = render(replace(clips[0].job, output=tmp_path / "one.mp4"))
+    told = json.loads(alone.sidecar.read_text())["frames"]["sha256_of_rgb"]
+    assert hashes(real) == {"one": told}
+    assert find_faults(clips[0].job.beside(".json")) == []
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_killed_goes_on_and_ends_as_one_that_was_not(real):
+    words = command("batch", "run", real)
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().endswith("one.mp4\n")
+        process.send_signal(signal.SIGKILL)
+    finished = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    out = real.parent / "out" / "hero"
+    assert finished.stdout.split() == [str(out / "one.mp4"), str(out / "two.mp4")]
+    names = [f"{clip}{end}" for clip in ("one", "two") for end in (".json", ".mp4", ".sheet.png")]
+    assert sorted(os.listdir(out)) == names
+    killed = hashes(real)
+    again = subprocess.run(
+        command(
+            "batch", "run", real, "--overwrite", "--workers", "2", "--output", real.parent / "x"
+        ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    undisturbed = {
+        path.stem: json.loads(path.read_text())["frames"]["sha256_of_rgb"]
+        for path in (real.parent / "x" / "out" / "hero").glob("*.json")
+    }
+    assert killed == undisturbed
+    assert len({tuple(frames) for frames in killed.values()}) == 2
+
+
+def test_workers_end_with_their_parent(manifest, tmp_path):
+    program = f"""
+from pathlib import Path
+import os, signal
+from pipelines.batch_worker import serve
+import multiprocessing, time
+if __name__ == "__main__":
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(theirs,),
+        kwargs=dict(threads=1, log=Path({str(tmp_path / "log")!r}), device=None))
+    process.start()
+    print(process.pid, flush=True)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    script = tmp_path / "parent.py"
+    script.write_text(program)
+    finished = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == -signal.SIGKILL, finished.stderr
+    worker = Path(f"/proc/{finished.stdout.strip()}")
+    for _ in range(100):
+        if not worker.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError("the worker outlived its parent")

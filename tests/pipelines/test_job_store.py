@@ -1,0 +1,88 @@
+import sqlite3
+
+import pytest
+
+from dtvideo.errors import UsageError
+from pipelines.job_store import JobStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = JobStore(tmp_path / "batch" / "jobs.sqlite")
+    store.take([("a", "a.mp4"), ("b", "b.mp4")])
+    yield store
+    store.close()
+
+
+def states(store):
+    return {record.name: record.state for record in store.records()}
+
+
+def test_new_clips_wait_in_order(store):
+    assert states(store) == {"a": "waiting", "b": "waiting"}
+    assert store.get("a").output == "a.mp4"
+
+
+def test_a_clip_is_claimed_once(store):
+    assert store.claim("a") > 0
+    assert store.claim("a") == 0
+    assert store.get("a").tries == 1
+
+
+def test_a_late_answer_with_an_old_fence_is_refused(store):
+    old = store.claim("a")
+    store.reset(("running",))
+    new = store.claim("a")
+    assert not store.finish("a", old, state="done")
+    assert store.get("a").state == "running"
+    assert store.finish("a", new, state="done", frames=7)
+    assert (store.get("a").state, store.get("a").frames) == ("done", 7)
+
+
+def test_what_a_dead_run_left_running_waits_again(store):
+    store.claim("a")
+    store.take([("a", "a.mp4"), ("b", "b.mp4")])
+    assert states(store)["a"] == "waiting"
+
+
+def test_only_the_named_clips_wait_again(store):
+    for name in ("a", "b"):
+        store.finish(name, store.claim(name), state="failed", exit_code=3, message="no")
+    store.reset(("failed",), ["b"])
+    assert states(store) == {"a": "failed", "b": "waiting"}
+
+
+def test_cancelling_takes_what_is_not_ended(store):
+    store.finish("a", store.claim("a"), state="done")
+    assert store.cancel() == ["b"]
+    assert states(store) == {"a": "done", "b": "cancelled"}
+
+
+def test_two_processes_see_one_truth(store):
+    other = JobStore(store.path)
+    other.cancel(["b"])
+    other.close()
+    assert states(store)["b"] == "cancelled"
+
+
+def test_a_damaged_file_is_moved_aside_and_made_anew(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    path.write_bytes(b"not a database, certainly" * 100)
+    store = JobStore(path)
+    assert store.records() == []
+    store.close()
+    assert (tmp_path / "jobs.sqlite.damaged").exists()
+
+
+def test_the_file_of_a_newer_version_is_refused(tmp_path):
+    connection = sqlite3.connect(tmp_path / "jobs.sqlite")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(UsageError, match="has version 99, this dtvideo knows 1") as caught:
+        JobStore(tmp_path / "jobs.sqlite")
+    assert caught.value.code == "F9"
+
+
+def test_a_clip_that_is_unknown_is_told(store):
+    with pytest.raises(UsageError, match="zebra: is no clip of this batch"):
+        store.get("zebra")

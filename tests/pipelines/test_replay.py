@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from dtvideo.errors import MediaError
+from pipelines.progress import SilentProgress
+from pipelines.render import RenderJob, render
+from pipelines.replay import replay
+from pipelines.verify import find_faults, is_done, read_sidecar
+
+
+@pytest.fixture
+def made(stage, tiny_model, tmp_path):
+    """A finished render whose inputs lie beside it."""
+    for name in ("hero.png", "pose.json", "dance.json"):
+        (tmp_path / name).write_bytes((stage / name).read_bytes())
+    return render(
+        RenderJob(
+            reference=tmp_path / "hero.png",
+            poses=tmp_path / "dance.json",
+            reference_pose=tmp_path / "pose.json",
+            model=str(tiny_model),
+            size=(32, 32),
+            frames=(0, 1),
+            seed=3,
+            output=tmp_path / "x.mp4",
+        )
+    )
+
+
+def test_a_result_can_be_rendered_again_from_its_side_car_alone(made, tmp_path):
+    again = replay(
+        made.sidecar, tmp_path / "again" / "y.mp4", overwrite=False, progress=SilentProgress()
+    )
+    assert again.is_equal
+    assert again.describe() == "all 2 frames are equal"
+
+
+def test_frames_that_differ_are_told(made, tmp_path):
+    told = json.loads(made.sidecar.read_text())
+    told["frames"]["sha256_of_rgb"][1] = "0" * 64
+    told["environment"]["packages"]["torch"] = "1.0"
+    made.sidecar.write_text(json.dumps(told))
+    again = replay(made.sidecar, tmp_path / "y.mp4", overwrite=False, progress=SilentProgress())
+    assert again.different == (1,)
+    assert again.describe().startswith("1 of 2 frames differ, first 1; torch was 1.0, is ")
+
+
+def test_another_input_is_refused(made, tmp_path):
+    (tmp_path / "hero.png").write_bytes(b"another")
+    with pytest.raises(
+        MediaError, match=r"the reference .* is not the one that was used"
+    ) as caught:
+        replay(made.sidecar, tmp_path / "y.mp4", overwrite=False, progress=SilentProgress())
+    assert caught.value.code == "F9"
+
+
+def test_changed_and_missing_outputs_are_found(made):
+    recipe = read_sidecar(made.sidecar)["recipe_hash"]
+    assert find_faults(made.sidecar) == []
+    assert is_done(made.sidecar, recipe)
+    made.movie.write_bytes(b"x")
+    made.sheet.unlink()
+    told = ["x.mp4 has changed since it was made", "x.sheet.png is missing"]
+    assert find_faults(made.sidecar) == told
+    assert not is_done(made.sidecar, recipe)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no side-car"),
+        ('{"schema": "other"}', "is no side-car"),
+        ('{"schema": "dtvideo-sidecar", "schema_version": 99}', "has version 99, this is 1"),
+    ],
+)
+def test_what_is_no_side_car_is_refused(tmp_path, text, problem):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(MediaError, match=problem) as caught:
+        read_sidecar(path)
+    assert caught.value.code == "F9"
