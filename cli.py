@@ -201,7 +201,7 @@ def _add_train(parser: Parser) -> None:
         "--stage",
         metavar="NAME",
         default="all",
-        help="autoencoder, denoiser, keypoints, export, or all in this order",
+        help="autoencoder, denoiser, polish, keypoints, export, or all in this order",
     )
     toon.add_argument("--config", metavar="FILE", type=Path, help="settings as TOML")
     toon.add_argument(

@@ -1,14 +1,14 @@
 """The error family of dtvideo and the exit code of each branch.
 
-    ExplainedError (poses.errors)
-    ├── PoseError            exit 3   poses
-    └── DtvideoError         exit 1
-        ├── UsageError       exit 2   a flag, a setting or a manifest
-        ├── MediaError       exit 3   a picture, a video, a sound
-        ├── ModelError       exit 4   weights or their configuration
-        ├── QualityError     exit 5   the result is not finite, blank or frozen
-        ├── ResourceError    exit 7   disk, memory or device
-        └── OutputError      exit 8   the output exists or another run holds it
+ExplainedError (poses.errors)
+├── PoseError            exit 3   poses
+└── DtvideoError         exit 1
+    ├── UsageError       exit 2   a flag, a setting or a manifest
+    ├── MediaError       exit 3   a picture, a video, a sound
+    ├── ModelError       exit 4   weights or their configuration
+    ├── QualityError     exit 5   the result is not finite, blank or frozen
+    ├── ResourceError    exit 7   disk, memory or device
+    └── OutputError      exit 8   the output exists or another run holds it
 """
 
 from poses.errors import ExplainedError

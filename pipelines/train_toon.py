@@ -27,7 +27,7 @@ from dtvideo.toon.world import sample_scene
 from dtvideo.training.checkpoints import load_average
 from dtvideo.training.steps import CHECKPOINT, Report
 
-STAGES = ("autoencoder", "denoiser", "keypoints")
+STAGES = ("autoencoder", "denoiser", "polish", "keypoints")
 EXPORT, ALL = "export", "all"
 
 DEFAULTS = {"steps": 4, "mode": "none", "reference_weight": 10.0, "previous_weight": 1.0}
@@ -40,6 +40,8 @@ class ToonTraining:
 
     autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
     denoiser: DenoiserTraining = field(default_factory=DenoiserTraining)
+    polish: DenoiserTraining = field(default_factory=DenoiserTraining.polish)
+    """The denoiser's second part, from the averaged weights of the first."""
     keypoints: KeypointTraining = field(default_factory=KeypointTraining)
     threads: int = 2
     """Threads of torch; they are part of the recipe, for they decide the last bits."""
@@ -98,12 +100,13 @@ def train_stage(
         elif stage == "keypoints":
             train_keypoints(settings.keypoints, folder, device=device, report=report)
         else:
-            vae, tokenizer = trained_autoencoder(run), run_tokenizer(run)
+            polishes = stage == "polish"
             train_denoiser(
-                settings.denoiser,
+                settings.polish if polishes else settings.denoiser,
                 folder,
-                vae=vae,
-                tokenizer=tokenizer,
+                vae=trained_autoencoder(run),
+                tokenizer=run_tokenizer(run),
+                start=_checkpoint(run, "denoiser") if polishes else None,
                 device=device,
                 report=report,
             )
@@ -161,7 +164,7 @@ def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report
         _checkpoint(run, stage)
     tokenizer, net = run_tokenizer(run), KeypointNet(size=keypoint_size)
     modules = build_denoiser(tokenizer)
-    step = load_average(modules, _checkpoint(run, "denoiser"))
+    step = load_average(modules, _checkpoint(run, "polish"))
     load_average(net, _checkpoint(run, "keypoints"))
     pipeline = AnimationPipeline(
         vae=trained_autoencoder(run),
@@ -173,7 +176,7 @@ def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report
     pipeline.to(torch.float16).save_pretrained(folder)
     net.to(torch.float16).save_pretrained(folder / "keypoints")
     size = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
-    report(f"{folder}: denoiser of step {step}, {size / 1e6:.1f} MB in all")
+    report(f"{folder}: denoiser polished for {step} steps, {size / 1e6:.1f} MB in all")
 
 
 def _checkpoint(run: Path, stage: str) -> Path:

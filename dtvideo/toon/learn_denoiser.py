@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
@@ -23,6 +23,7 @@ from dtvideo.seeds import keyed_generator
 from dtvideo.toon.data import lesson
 from dtvideo.toon.lessons import Lessons, encode_lesson, stack_lessons
 from dtvideo.toon.model import build_controlnet, build_scheduler, build_text_encoder, build_unet
+from dtvideo.training.checkpoints import load_average
 from dtvideo.training.steps import OptimiserSettings, Report, optimise
 
 PREVIOUS_SPREAD = 3.0
@@ -30,7 +31,15 @@ PREVIOUS_SPREAD = 3.0
 
 
 def _optimiser() -> OptimiserSettings:
-    return OptimiserSettings(steps=4000, learning_rate=6e-4, decay=0.5)
+    return OptimiserSettings(
+        steps=700,
+        learning_rate=8e-4,
+        warmup=50,
+        decay=0.0,
+        average=0.995,
+        checkpoint_every=100,
+        log_every=25,
+    )
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class DenoiserTraining:
     """Batches with the coarse frame but no reference: the empty set of the guidance."""
     no_coarse: float = 0.25
     """Pictures without the coarse frame, besides those of `no_reference`."""
+    from_noise: float = 0.0
+    """Characters at the last timestep, pure noise, where sampling begins."""
     no_text: float = 0.5
     """Pictures without a caption."""
     previous: float = 0.4
@@ -67,6 +78,30 @@ class DenoiserTraining:
     """Weight of a latent of the figure; one of the ground counts 1."""
     weight_limit: float = 5.0
     """Limit of the loss weight 1 / (1 - abar) of clean pictures."""
+
+    @classmethod
+    def polish(cls) -> "DenoiserTraining":
+        """Return the last part of a training: mostly with a coarse frame, often from noise."""
+        optimiser = OptimiserSettings(
+            steps=560,
+            learning_rate=4e-4,
+            warmup=20,
+            decay=0.75,
+            average=0.98,
+            checkpoint_every=40,
+            log_every=20,
+        )
+        return cls(
+            optimiser=optimiser,
+            seed=1,
+            chunk_lessons=160,
+            chunk_epochs=4,
+            no_reference=0.06,
+            coarse_only=0.04,
+            no_coarse=0.08,
+            from_noise=0.35,
+            previous=0.3,
+        )
 
     def __post_init__(self) -> None:
         if not 0 < self.lessons <= self.chunk_lessons:
@@ -91,15 +126,20 @@ def train_denoiser(
     *,
     vae: AutoencoderKL,
     tokenizer: CLIPTokenizer,
+    start: Path | None = None,
     device: torch.device | str = "cpu",
     report: Report = print,
 ) -> None:
     """Train U-Net, ControlNet and text encoder through a frozen autoencoder.
 
+    start: a checkpoint whose averaged weights the run begins with, instead of random ones.
     Goes on where the run in `folder` stopped.
     """
     torch.manual_seed(settings.seed)
-    modules = build_denoiser(tokenizer).to(device)
+    modules = build_denoiser(tokenizer)
+    if start is not None:
+        load_average(modules, start)
+    modules = modules.to(device)
     draw_and_encode = partial(_draw_and_encode, settings, vae.to(device), tokenizer)
     chunk_of = lru_cache(maxsize=1)(draw_and_encode)
     alphas = build_scheduler().alphas_cumprod
@@ -157,6 +197,17 @@ def _draw_and_encode(
     return stack_lessons([encode_lesson(each, vae=vae, tokenizer=tokenizer) for each in drawn])
 
 
+def draw_timesteps(
+    settings: DenoiserTraining, count: int, generator: torch.Generator
+) -> Int64[Tensor, " n"]:
+    """Draw the timestep of each character out of `count`: any, or the last one more often."""
+    timesteps = torch.randint(count, (settings.lessons,), generator=generator)
+    if settings.from_noise:
+        last = torch.rand(settings.lessons, generator=generator) < settings.from_noise
+        timesteps[last] = count - 1
+    return timesteps
+
+
 def make_plan(settings: DenoiserTraining, generator: torch.Generator) -> Plan:
     """Draw what a batch may look at."""
     draws = torch.rand(5, generator=generator).tolist()
@@ -191,7 +242,7 @@ def denoising_loss(
     """
     generator = keyed_generator(settings.seed, "denoiser", step)
     plan = make_plan(settings, generator)
-    timesteps = torch.randint(len(alphas), (settings.lessons,), generator=generator)
+    timesteps = draw_timesteps(settings, len(alphas), generator)
     text = encode_captions(modules, batch.tokens, settings=settings, generator=generator)
     denoiser = _Denoiser(modules, timesteps.to(text.device), alphas[timesteps], text, generator)
     sources = {}

@@ -21,7 +21,7 @@ SHIFT = 0.12
 
 
 def _optimiser() -> OptimiserSettings:
-    return OptimiserSettings(steps=2500, learning_rate=2e-3, decay=0.5, log_every=100)
+    return OptimiserSettings(steps=1300, learning_rate=2e-3, decay=0.5, log_every=100)
 
 
 @dataclass(frozen=True)

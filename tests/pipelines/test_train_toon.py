@@ -42,6 +42,13 @@ sequels = 1
 chunk_lessons = 1
 [denoiser.optimiser]
 steps = 2
+[polish]
+size = 32
+lessons = 1
+sequels = 1
+chunk_lessons = 1
+[polish.optimiser]
+steps = 2
 [keypoints]
 size = 32
 batch = 2
@@ -125,7 +132,7 @@ def test_a_stage_says_which_one_must_come_before_it(tmp_path, capsys):
 
 def test_nothing_is_exported_of_an_unfinished_run(finished, tmp_path, capsys):
     run = tmp_path / "run"
-    for stage in ("autoencoder", "denoiser", "tokenizer"):
+    for stage in ("autoencoder", "denoiser", "polish", "tokenizer"):
         (run / stage).parent.mkdir(exist_ok=True)
         (run / stage).symlink_to(finished / stage)
     assert train(["--run", str(run), "--stage", "export", "-o", str(tmp_path / "model")]) == 4
