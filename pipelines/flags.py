@@ -115,6 +115,7 @@ def add_animate_arguments(parser: argparse.ArgumentParser, command: Command) -> 
     _add_inputs(parser.add_argument_group("inputs"))
     _add_picture(parser.add_argument_group("picture"))
     _add_motion(parser.add_argument_group("motion and sound"))
+    _add_poses(parser.add_argument_group("poses"))
     _add_method(parser.add_argument_group("method"))
     _add_running(parser.add_argument_group("running"))
 
@@ -207,6 +208,9 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
         action="store_false",
         help="keep the key points as they were found",
     )
+
+
+def _add_poses(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--detector",
         metavar="NAME",
