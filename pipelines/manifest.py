@@ -61,14 +61,26 @@ def _settings_model() -> type[BaseModel]:
         if name not in NOT_IN_A_MANIFEST
     }
     strict = ConfigDict(extra="forbid", protected_namespaces=())
-    return create_model("Settings", __config__=strict, **fields)
+    told = "Settings of a character, a clip or all of a batch: those of `RenderJob`, all optional."
+    return create_model("Settings", __config__=strict, __doc__=told, **fields)
 
 
 Settings = _settings_model()
 Override: Any = create_model(
-    "Override", __base__=Settings, character=(str, ...), clip=(str, ...), skip=(bool, False)
+    "Override",
+    __base__=Settings,
+    __doc__="Settings of one character in one clip, or that there is no such clip.",
+    character=(str, ...),
+    clip=(str, ...),
+    skip=(bool, False),
 )
-Line = create_model("Line", __base__=Settings, name=(str, ...), output=(str, ...))
+Line = create_model(
+    "Line",
+    __base__=Settings,
+    __doc__="A clip of a JSON Lines manifest: its name, its output and its settings.",
+    name=(str, ...),
+    output=(str, ...),
+)
 
 
 class Manifest(BaseModel):
