@@ -201,7 +201,10 @@ def _add_train(parser: Parser) -> None:
         "--stage",
         metavar="NAME",
         default="all",
-        help="autoencoder, denoiser, polish, keypoints, export, or all in this order",
+        help="denoiser, keypoints, export, or all in this order",
+    )
+    toon.add_argument(
+        "--start", metavar="MODEL", type=Path, help="an exported model to begin with"
     )
     toon.add_argument("--config", metavar="FILE", type=Path, help="settings as TOML")
     toon.add_argument(
@@ -232,6 +235,7 @@ def train_toon_command(arguments: argparse.Namespace) -> int:
         arguments.stage,
         load_settings(ToonTraining, config) if config else ToonTraining(),
         arguments.run,
+        start=arguments.start,
         output=arguments.output,
         device=choose_device(arguments.device),
         report=_tell,

@@ -1,7 +1,7 @@
-"""Train the toon model: the autoencoder first, then everything that looks through it.
+"""Train the toon model: its denoiser, and the key-point net for drawn figures.
 
-Each stage writes into its own folder below the run's, goes on where it stopped, and reads the
-averaged weights of the stages before it. `export` makes the pipeline folder that ships.
+Each stage writes into its own folder below the run's and goes on where it stopped. `export` makes
+the pipeline folder that ships of the averaged weights.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,11 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import torch
-from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from dtvideo.errors import ModelError, UsageError
-from dtvideo.toon.data import picture_chunk
+from dtvideo.models.components import load_component
 from dtvideo.toon.keypoints import KeypointNet
-from dtvideo.toon.learn_autoencoder import AutoencoderTraining, train_autoencoder
 from dtvideo.toon.learn_denoiser import DenoiserTraining, build_denoiser, train_denoiser
 from dtvideo.toon.learn_keypoints import KeypointTraining, train_keypoints
 from dtvideo.toon.model import SIZE, build_autoencoder, build_scheduler
@@ -27,7 +25,7 @@ from dtvideo.toon.world import sample_scene
 from dtvideo.training.checkpoints import load_average
 from dtvideo.training.steps import CHECKPOINT, Report
 
-STAGES = ("autoencoder", "denoiser", "polish", "keypoints")
+STAGES = ("denoiser", "keypoints")
 EXPORT, ALL = "export", "all"
 
 DEFAULTS = {"steps": 1, "mode": "none", "reference_weight": 10.0, "previous_weight": 1.0}
@@ -38,10 +36,7 @@ DEFAULTS = {"steps": 1, "mode": "none", "reference_weight": 10.0, "previous_weig
 class ToonTraining:
     """The whole recipe, one table a stage."""
 
-    autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
     denoiser: DenoiserTraining = field(default_factory=DenoiserTraining)
-    polish: DenoiserTraining = field(default_factory=DenoiserTraining.polish)
-    """The denoiser's second part, from the averaged weights of the first."""
     keypoints: KeypointTraining = field(default_factory=KeypointTraining)
     threads: int = 2
     """Threads of torch; they are part of the recipe, for they decide the last bits."""
@@ -58,10 +53,12 @@ def train_toon(
     *,
     output: Path | None = None,
     device: torch.device | str = "cpu",
+    start: Path | None = None,
     report: Report = print,
 ) -> Path:
     """Do one stage of a run, or all of them in order; return the folder of the last one's result.
 
+    start: the folder of an exported model that the stages begin with, instead of random weights.
     output: where the stage `export` writes; `export/` in the run's folder when it is None.
     Raises: UsageError M11 for an unknown stage; as `train_stage` and `export`.
     """
@@ -76,7 +73,7 @@ def train_toon(
             export(run, folder, keypoint_size=settings.keypoints.size, report=report)
         else:
             folder = run / each
-            train_stage(each, settings, run, device=device, report=report)
+            train_stage(each, settings, run, device=device, start=start, report=report)
     return folder
 
 
@@ -86,27 +83,28 @@ def train_stage(
     run: Path,
     *,
     device: torch.device | str = "cpu",
+    start: Path | None = None,
     report: Report = print,
 ) -> None:
     """Train one stage of a run, from its last checkpoint if there is one.
 
-    Raises: ModelError M1 when a stage before it has no checkpoint, M2 and M5 when a checkpoint is
-    damaged or of another model; QualityError M7 when the loss is not finite.
+    start: the folder of an exported model that a run without a checkpoint begins with.
+    Raises: ModelError M1 when `start` lacks a part, M2 and M5 when it or a checkpoint is damaged
+    or of another model; QualityError M7 when the loss is not finite.
     """
     folder = run / stage
     with pinned_threads(settings.threads):
-        if stage == "autoencoder":
-            train_autoencoder(settings.autoencoder, folder, device=device, report=report)
-        elif stage == "keypoints":
-            train_keypoints(settings.keypoints, folder, device=device, report=report)
+        if stage == "keypoints":
+            train_keypoints(
+                settings.keypoints, folder, start=start, device=device, report=report
+            )
         else:
-            polishes = stage == "polish"
             train_denoiser(
-                settings.polish if polishes else settings.denoiser,
+                settings.denoiser,
                 folder,
-                vae=trained_autoencoder(run),
-                tokenizer=run_tokenizer(run),
-                start=_checkpoint(run, "denoiser") if polishes else None,
+                vae=build_autoencoder(),
+                tokenizer=run_tokenizer(run, start=start),
+                start=start,
                 device=device,
                 report=report,
             )
@@ -125,30 +123,32 @@ def pinned_threads(count: int) -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def trained_autoencoder(run: Path) -> AutoencoderKL:
-    """Return the run's autoencoder, its scaling factor measured on training pictures."""
-    vae = build_autoencoder()
-    load_average(vae, _checkpoint(run, "autoencoder"))
-    vae = vae.eval().requires_grad_(False)
-    pictures = picture_chunk(0, 0, scenes=32, per_scene=2, size=vae.config.sample_size).images
-    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.no_grad():
-        spread = vae.encode(pixels).latent_dist.mean.std().item()
-    vae.register_to_config(scaling_factor=round(1 / spread, 4))
-    return vae
+def run_tokenizer(
+    run: Path, *, start: Path | None = None, captions: int = 4000
+) -> CLIPTokenizer:
+    """Return the run's tokenizer: that of `start`, or made from the drawn world's captions.
 
-
-def run_tokenizer(run: Path, *, captions: int = 4000) -> CLIPTokenizer:
-    """Return the run's tokenizer; it is made from the drawn world's captions once and kept."""
+    It is made once and kept.
+    """
     folder = run / "tokenizer"
     if not folder.exists():
-        texts = [sample_scene(seed).caption for seed in range(captions)]
-        words = {word for text in texts for word in text.replace(",", " ,").split()}
         run.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=run) as temporary:
-            build_tokenizer(words).save_pretrained(Path(temporary) / folder.name)
+            made = _caption_tokenizer(captions) if start is None else _tokenizer_of(start)
+            made.save_pretrained(Path(temporary) / folder.name)
             (Path(temporary) / folder.name).rename(folder)
     return CLIPTokenizer.from_pretrained(folder)
+
+
+def _caption_tokenizer(captions: int) -> CLIPTokenizer:
+    texts = [sample_scene(seed).caption for seed in range(captions)]
+    return build_tokenizer({word for text in texts for word in text.replace(",", " ,").split()})
+
+
+def _tokenizer_of(model: Path) -> CLIPTokenizer:
+    return load_component(
+        model / "tokenizer", ("transformers", "CLIPTokenizer"), dtype=torch.float32
+    )
 
 
 def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report = print) -> None:
@@ -164,10 +164,10 @@ def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report
         _checkpoint(run, stage)
     tokenizer, net = run_tokenizer(run), KeypointNet(size=keypoint_size)
     modules = build_denoiser(tokenizer)
-    step = load_average(modules, _checkpoint(run, "polish"))
+    step = load_average(modules, _checkpoint(run, "denoiser"))
     load_average(net, _checkpoint(run, "keypoints"))
     pipeline = AnimationPipeline(
-        vae=trained_autoencoder(run),
+        vae=build_autoencoder(),
         tokenizer=tokenizer,
         scheduler=build_scheduler(),
         defaults=DEFAULTS,
@@ -176,7 +176,7 @@ def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report
     pipeline.to(torch.float16).save_pretrained(folder)
     net.to(torch.float16).save_pretrained(folder / "keypoints")
     size = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
-    report(f"{folder}: denoiser polished for {step} steps, {size / 1e6:.1f} MB in all")
+    report(f"{folder}: denoiser of {step} steps, {size / 1e6:.1f} MB in all")
 
 
 def _checkpoint(run: Path, stage: str) -> Path:

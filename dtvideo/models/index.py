@@ -39,7 +39,7 @@ SCHEDULERS = (
     "UniPCMultistepScheduler",
 )
 CLASSES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "vae": (("diffusers", "AutoencoderKL"),),
+    "vae": (("diffusers", "AutoencoderKL"), ("dtvideo.toon.patches", "PatchAutoencoder")),
     "text_encoder": (("transformers", "CLIPTextModel"),),
     "tokenizer": (("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast")),
     "unet": (("diffusers", "UNet2DConditionModel"),),

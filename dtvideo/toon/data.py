@@ -1,6 +1,6 @@
 """Training pictures of the drawn world: everything here is a function of seeds and an index."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -22,6 +22,11 @@ from dtvideo.toon.world.scene import moved_camera
 
 PICTURES, LESSONS, FIGURES = 0x70, 0x1E, 0x4B
 """Last keys of random draws: what they are for."""
+
+UNSURE = 0.3
+"""Part of the references whose key points are a little off, as found ones are."""
+UNSURE_SPREAD = 0.01
+"""Standard deviation of how far, in parts of the picture's side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +80,22 @@ def lesson(seed: int, number: int, *, sequels: int, size: int) -> Lesson:
     identity, key = _scene_keys(seed, number)
     scene = sample_scene(identity, key=key)
     rng = np.random.default_rng((seed, number, LESSONS))
-    reference = scene_drawings(scene, 1, key=key, size=(size, size))[0]
+    reference = _as_found(scene_drawings(scene, 1, key=key, size=(size, size))[0], rng)
     puppet = Puppet.prepare(reference.image, reference.mask, reference.pose)
     made = []
     for _ in range(sequels):
         before, frame = moving_pair(scene, rng, size=size)
         made.append(Sequel(frame, before, puppet.frame(frame.pose)))
     return Lesson(reference, tuple(made), scene.caption)
+
+
+def _as_found(drawing: Drawing, rng: np.random.Generator) -> Drawing:
+    """Return a drawing, some of them with key points as a detector finds them."""
+    if rng.random() >= UNSURE:
+        return drawing
+    body = drawing.pose.body.copy()
+    body[:, :2] += rng.normal(0, UNSURE_SPREAD * drawing.image.shape[0], body[:, :2].shape)
+    return replace(drawing, pose=replace(drawing.pose, body=body))
 
 
 def moving_pair(scene: Scene, rng: np.random.Generator, *, size: int) -> tuple[Drawing, Drawing]:

@@ -11,19 +11,20 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
 from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
 from dtvideo.attention import SelfSubjectAttention, install_self_subject_attention
-from dtvideo.errors import UsageError
+from dtvideo.errors import ModelError, UsageError
+from dtvideo.models.components import load_component
+from dtvideo.models.index import read_index
 from dtvideo.seeds import keyed_generator
 from dtvideo.toon.data import lesson
 from dtvideo.toon.lessons import Lessons, encode_lesson, stack_lessons
 from dtvideo.toon.model import build_controlnet, build_scheduler, build_text_encoder, build_unet
-from dtvideo.training.checkpoints import load_average
+from dtvideo.toon.patches import PatchAutoencoder
 from dtvideo.training.steps import OptimiserSettings, Report, optimise
 
 PREVIOUS_SPREAD = 3.0
@@ -32,13 +33,13 @@ PREVIOUS_SPREAD = 3.0
 
 def _optimiser() -> OptimiserSettings:
     return OptimiserSettings(
-        steps=700,
-        learning_rate=8e-4,
-        warmup=50,
-        decay=0.0,
-        average=0.995,
-        checkpoint_every=100,
-        log_every=25,
+        steps=7000,
+        learning_rate=6e-4,
+        warmup=200,
+        decay=0.6,
+        average=0.998,
+        checkpoint_every=250,
+        log_every=50,
     )
 
 
@@ -56,19 +57,21 @@ class DenoiserTraining:
     """Targets of a character."""
     chunk_lessons: int = 200
     """Lessons drawn and encoded at a time."""
-    chunk_epochs: int = 5
+    chunk_epochs: int = 2
     """How often a chunk of lessons is seen, each time with other noise, before fresh ones."""
     no_reference: float = 0.1
     """Batches that see neither reference nor coarse frame: pose and caption must do."""
-    coarse_only: float = 0.08
-    """Batches with the coarse frame but no reference: the empty set of the guidance."""
-    no_coarse: float = 0.25
+    coarse_only: float = 0.05
+    """Batches with the coarse frame but no reference, so that each is learnt without the other."""
+    no_coarse: float = 0.23
     """Pictures without the coarse frame, besides those of `no_reference`."""
-    from_noise: float = 0.0
+    bare_weight: float = 0.5
+    """Weight of a picture without the coarse frame, whose error is several times as large."""
+    from_noise: float = 0.6
     """Characters at the last timestep, pure noise, where sampling begins."""
     no_text: float = 0.5
     """Pictures without a caption."""
-    previous: float = 0.4
+    previous: float = 0.3
     """Batches that attend to the frame before as well."""
     masked: float = 0.5
     """Batches whose reference counts only inside its mask."""
@@ -76,32 +79,10 @@ class DenoiserTraining:
     """Reference weights are drawn log-uniformly between 1 and this."""
     figure_weight: float = 3.0
     """Weight of a latent of the figure; one of the ground counts 1."""
-    weight_limit: float = 5.0
+    weight_limit: float = 2.0
     """Limit of the loss weight 1 / (1 - abar) of clean pictures."""
-
-    @classmethod
-    def polish(cls) -> "DenoiserTraining":
-        """Return the last part of a training: mostly with a coarse frame, often from noise."""
-        optimiser = OptimiserSettings(
-            steps=560,
-            learning_rate=4e-4,
-            warmup=20,
-            decay=0.75,
-            average=0.98,
-            checkpoint_every=40,
-            log_every=20,
-        )
-        return cls(
-            optimiser=optimiser,
-            seed=1,
-            chunk_lessons=160,
-            chunk_epochs=4,
-            no_reference=0.06,
-            coarse_only=0.04,
-            no_coarse=0.08,
-            from_noise=0.35,
-            previous=0.3,
-        )
+    bend: float = 0.5
+    """Error, in latents, from which the loss grows linearly instead of with the square."""
 
     def __post_init__(self) -> None:
         if not 0 < self.lessons <= self.chunk_lessons:
@@ -124,21 +105,22 @@ def train_denoiser(
     settings: DenoiserTraining,
     folder: Path,
     *,
-    vae: AutoencoderKL,
+    vae: PatchAutoencoder,
     tokenizer: CLIPTokenizer,
     start: Path | None = None,
     device: torch.device | str = "cpu",
     report: Report = print,
 ) -> None:
-    """Train U-Net, ControlNet and text encoder through a frozen autoencoder.
+    """Train U-Net, ControlNet and text encoder.
 
-    start: a checkpoint whose averaged weights the run begins with, instead of random ones.
-    Goes on where the run in `folder` stopped.
+    start: the folder of an exported model whose weights the run begins with, instead of random
+    ones. Goes on where the run in `folder` stopped.
+    Raises: ModelError M1, M2 and M5 as `load_exported`.
     """
     torch.manual_seed(settings.seed)
     modules = build_denoiser(tokenizer)
     if start is not None:
-        load_average(modules, start)
+        load_exported(modules, start)
     modules = modules.to(device)
     draw_and_encode = partial(_draw_and_encode, settings, vae.to(device), tokenizer)
     chunk_of = lru_cache(maxsize=1)(draw_and_encode)
@@ -172,6 +154,21 @@ def build_denoiser(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
     ).to(memory_format=torch.channels_last)
 
 
+def load_exported(modules: nn.ModuleDict, folder: Path) -> None:
+    """Load the components of an exported model into the modules of the same names.
+
+    Raises: ModelError as `read_index` and `load_component`; M5 for another architecture.
+    """
+    parts = read_index(folder).parts
+    for name, module in modules.items():
+        component = load_component(folder / name, parts[name], dtype=torch.float32)
+        try:
+            module.load_state_dict(component.state_dict())
+        except RuntimeError as error:
+            problem = f"does not fit: {str(error).splitlines()[-1].strip()}"
+            raise ModelError("M5", folder / name, problem, "begin without it") from None
+
+
 def batch_rows(settings: DenoiserTraining, step: int) -> tuple[int, Int[Tensor, " n"]]:
     """Return the chunk of a step and which of its lessons are the batch.
 
@@ -186,7 +183,7 @@ def batch_rows(settings: DenoiserTraining, step: int) -> tuple[int, Int[Tensor, 
 
 
 def _draw_and_encode(
-    settings: DenoiserTraining, vae: AutoencoderKL, tokenizer: CLIPTokenizer, chunk: int
+    settings: DenoiserTraining, vae: PatchAutoencoder, tokenizer: CLIPTokenizer, chunk: int
 ) -> Lessons:
     first = chunk * settings.chunk_lessons
     numbers = range(first, first + settings.chunk_lessons)
@@ -237,8 +234,9 @@ def denoising_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the weighted error of the predicted clean residual of one batch, and its figures.
 
-    alphas: the scheduler's abar of each timestep. The loss weighs noise levels and the figure,
-    the figure "error" does not.
+    alphas: the scheduler's abar of each timestep. The loss weighs noise levels, the figure and
+    pictures without a coarse frame, and is milder to large errors. The figures are mean squares
+    of pictures with ("refined") and without ("bare") a coarse frame; what a batch lacks is left out.
     """
     generator = keyed_generator(settings.seed, "denoiser", step)
     plan = make_plan(settings, generator)
@@ -256,14 +254,32 @@ def denoising_loss(
         for index in range(settings.sequels)
     ]
     attention.reset()
-    strength = (1 / (1 - denoiser.alpha)).clamp(max=settings.weight_limit)
+    weights = (1 / (1 - denoiser.alpha)).clamp(max=settings.weight_limit)
     losses = [
-        (strength * (figure_weights(masks, settings.figure_weight, size=_size(batch)) * error))
-        .mean()
-        for masks, error in zip(batch.frame_masks.unbind(1), errors, strict=True)
-    ]  # fmt: skip
-    mean = sum(error.mean().item() for error in errors) / len(errors)
-    return torch.stack(losses).mean(), {"error": mean}
+        _picture_losses(error, masks, settings, size=_size(batch))
+        for error, masks in zip(errors, batch.frame_masks.unbind(1), strict=True)
+    ]
+    kept = plan.coarse.T.to(weights.device)
+    shares = torch.where(kept > 0, 1.0, settings.bare_weight) * weights.view(1, -1)
+    squares = torch.stack(errors).detach().square().mean(dim=(2, 3, 4))
+    figures = {"refined": squares[kept > 0], "bare": squares[kept == 0]}
+    return (shares * torch.stack(losses)).mean(), {
+        name: group.mean().item() for name, group in figures.items() if len(group)
+    }
+
+
+def _picture_losses(
+    error: Float[Tensor, "n c h w"],
+    masks: Float[Tensor, "n ph pw"],
+    settings: DenoiserTraining,
+    *,
+    size: tuple[int, int],
+) -> Float[Tensor, " n"]:
+    """Return the pseudo-Huber loss of each picture: the square of small errors, linear beyond."""
+    bend = settings.bend
+    bent = 2 * bend**2 * ((1 + (error / bend).square()).sqrt() - 1)
+    weighted = figure_weights(masks, settings.figure_weight, size=size) * bent
+    return weighted.mean(dim=(1, 2, 3))
 
 
 def _target_error(
@@ -275,7 +291,7 @@ def _target_error(
     plan: Plan,
     sources: dict[str, float],
 ) -> Float[Tensor, "n c h w"]:
-    """Return the squared error of the residual of target `index`; writes its frame before first."""
+    """Return the error of the residual of target `index`; writes its frame before first."""
     if plan.previous_weight:
         with torch.no_grad(), attention.write("previous", step=0, size=_size(batch)):
             denoiser.pass_source(batch.before[:, index], batch.before_maps[:, index])
@@ -285,7 +301,7 @@ def _target_error(
     residual = batch.frames[:, index] - coarse
     with attention.read(sources, step=0):
         predicted = denoiser.predict(residual, coarse, batch.frame_maps[:, index])
-    return (predicted - residual).square()
+    return predicted - residual
 
 
 class _Denoiser:

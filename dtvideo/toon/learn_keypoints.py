@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from dtvideo.models.components import load_module
 from dtvideo.toon.data import Figures, figure_chunk
 from dtvideo.toon.keypoints import KeypointNet, to_cells
 from dtvideo.training.steps import OptimiserSettings, Report, optimise
@@ -52,12 +53,20 @@ def train_keypoints(
     settings: KeypointTraining,
     folder: Path,
     *,
+    start: Path | None = None,
     device: torch.device | str = "cpu",
     report: Report = print,
 ) -> None:
-    """Train the key-point net on fresh drawings; goes on where the run in `folder` stopped."""
+    """Train the key-point net on fresh drawings; goes on where the run in `folder` stopped.
+
+    start: the folder of an exported model whose net the run begins with.
+    """
     torch.manual_seed(settings.seed)
-    net = KeypointNet(size=settings.size).to(device, memory_format=torch.channels_last)
+    net = KeypointNet(size=settings.size)
+    if start is not None:
+        begun = load_module(KeypointNet, start / "keypoints", dtype=torch.float32)
+        net.load_state_dict(begun.state_dict())
+    net = net.to(device, memory_format=torch.channels_last)
     chunk_of = lru_cache(maxsize=1)(
         partial(figure_chunk, settings.seed, count=settings.chunk, size=settings.size)
     )

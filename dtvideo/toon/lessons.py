@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from dtvideo.toon.data import Lesson
+from dtvideo.toon.patches import PatchAutoencoder
 from poses.render import draw_pose
 
 
@@ -50,7 +50,7 @@ def stack_lessons(lessons: Sequence[Lessons]) -> Lessons:
     return Lessons(**{name: torch.cat([vars(each)[name] for each in lessons]) for name in names})
 
 
-def encode_lesson(drawn: Lesson, *, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Lessons:
+def encode_lesson(drawn: Lesson, *, vae: PatchAutoencoder, tokenizer: CLIPTokenizer) -> Lessons:
     """Return one drawn lesson as tensors on the CPU."""
     count = len(drawn.sequels)
     frames = [sequel.frame for sequel in drawn.sequels]
@@ -77,7 +77,7 @@ def encode_lesson(drawn: Lesson, *, vae: AutoencoderKL, tokenizer: CLIPTokenizer
 
 @torch.no_grad()
 def encode_pictures(
-    images: UInt8[np.ndarray, "n h w 3"], *, vae: AutoencoderKL
+    images: UInt8[np.ndarray, "n h w 3"], *, vae: PatchAutoencoder
 ) -> Float[Tensor, "n c lh lw"]:
     """Return the scaled posterior means of pictures, on the CPU."""
     pixels = torch.stack([_planes(image) for image in images]).float() / 127.5 - 1

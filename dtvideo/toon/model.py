@@ -4,38 +4,31 @@ The denoiser is coarse-conditioned (docs/decisions/0002-residual-coarse-frame.md
 coarse frame is joined to the noisy latents, so `in_channels` is twice the latent channels.
 """
 
-from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from dtvideo.toon.patches import PatchAutoencoder
 from dtvideo.toon.tokenizer import MAX_TOKENS
 
 SIZE = 128
 """Side of the pictures that the model is trained on, in pixels."""
-LATENT_CHANNELS = 8
+PATCH = 4
+"""Side of a patch that is one latent, in pixels."""
+LATENT_CHANNELS = 3 * PATCH**2
 TEXT_WIDTH = 96
-CHANNELS = (48, 96, 160)
-HEADS = (1, 3, 5)
+CHANNELS = (64, 96, 160)
+HEADS = (2, 3, 5)
 
 
-def build_autoencoder() -> AutoencoderKL:
-    """Return an untrained autoencoder: 8 latent channels, one latent for 4 x 4 pixels."""
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(16, 32, 64),
-        layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
-        norm_num_groups=8,
-        sample_size=SIZE,
-        scaling_factor=1.0,
-        mid_block_add_attention=False,
-    )
+def build_autoencoder() -> PatchAutoencoder:
+    """Return the fixed transform between pictures and latents."""
+    return PatchAutoencoder(patch_size=PATCH, sample_size=SIZE)
 
 
 def build_unet() -> UNet2DConditionModel:
     """Return an untrained U-Net with self-attention at 1/8 and 1/16 of the picture's side."""
     return UNet2DConditionModel(
-        sample_size=SIZE // 4,
+        sample_size=SIZE // PATCH,
         out_channels=LATENT_CHANNELS,
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         **_encoder_half(),
