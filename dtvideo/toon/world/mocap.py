@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from dtvideo.toon.world.bvh import read_bvh
+from dtvideo.toon.world.bvh import read_bvh_motion
 from dtvideo.toon.world.capture import RATE, SIDES, Points, motion_from_joints
 from dtvideo.toon.world.motion import Motion, pack
 
@@ -103,7 +103,7 @@ def gather(bullet: Path, bvh: Iterable[Path]) -> dict[str, np.ndarray]:
         takes.append(read_bullet(path))
         about.append({"source": BULLET_SOURCE, "file": path.name, "licence": "Zlib"})
     for path in sorted(bvh):
-        take = read_bvh(path)
+        take = read_bvh_motion(path)
         name = CMU_TAKES.get(path.stem, path.stem)
         body = slice(CALIBRATION_FRAMES, None)
         for part in parts(Motion(name, take.directions[body], take.root[body], RATE, False)):
