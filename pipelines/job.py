@@ -4,7 +4,6 @@ The parsers turn the words of a command line into the values that `RenderJob` ho
 itself refuses what cannot be honoured, so that a mistake costs a second and not a night.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,20 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import UsageError
+from pipelines.character_job import CharacterJob, check_choices, check_range, refusal
 from poses.details import FaceChoice
 from poses.select import NAMED_CHOICES, PersonChoice
 
-MAX_SEED = 2**63 - 1
-MAX_STEPS = 1000
-SIZE_LIMITS = (32, 8192)
 MOVIE_SUFFIXES = (".mp4", ".mov", ".webm", ".gif", ".webp")
 ALPHA_SUFFIXES = (".png", ".webp", ".gif")
 AUDIO_CHOICES = ("copy", "none")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("auto", "float32", "float16", "bfloat16")
 FACE_CHOICES = ("off", "weak", "full")
 HANDS_CHOICES = ("on", "off")
-GUIDANCE_MODES = ("interleaved", "averaged", "text", "none")
 NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),
     "white": (255, 255, 255),
@@ -40,76 +34,37 @@ NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
 PATH_SETTINGS = {"reference", "driver", "poses", "output", "reference_pose", "reference_mask"}
 FRAME_NUMBER = r"(?:%0?\d*d|#+)"
 
-Number = int | float | Fraction
 Colour = tuple[int, int, int]
 FrameRange = tuple[int, int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderJob:
+class RenderJob(CharacterJob):
     """One clip to render: what, with what, to where.
 
     Raises: UsageError (code M11 for a value, U1 for a combination) naming the flag.
     """
 
-    reference: Path
-    """The picture of the character."""
     driver: Path | None = None
     """The driving video; its motion, rate and sound are used."""
     poses: Path | None = None
     """Key points instead of a video: a folder of OpenPose JSON files or a clip file."""
     output: Path | None = None
     """A movie, a folder or a frame pattern; by default <reference>_<driver>.mp4."""
-    reference_pose: Path | None = None
-    """Key points of the reference; found in the picture when absent."""
-    reference_mask: Path | None = None
-    """A picture that is white on the character; found in the picture when absent."""
-    matte: str | None = None
-    """A rembg model or an ONNX file that finds the mask."""
-    model: str = "toon"
-    """Built-in name, diffusers folder, single .safetensors file or hub id."""
-    controlnet: str | None = None
-    """Pose ControlNet by folder, file or hub id; the model's own when absent."""
-    prompt: str = ""
-    negative_prompt: str = ""
-    seed: int = 0
-    """0 to 2^63-1; every draw of noise is a function of it."""
-    steps: int | None = None
-    """Denoising steps per frame; the model's own number when absent."""
-    size: tuple[int, int] | None = None
-    """Width and height in pixels; rounded up to what the model can make."""
-    scheduler: str | None = None
-    """Sampler by name; the model's own when absent."""
-    loras: tuple[tuple[str, float], ...] = ()
-    """LoRA files with their scales."""
     reference_weight: float = 10.0
     """How many times a reference token counts in self-subject attention."""
     previous_weight: float = 1.0
     """How many times a token of the previous frame counts."""
-    align: float | None = None
-    """How strongly each part of the body is read from the same part of the reference, 0 to 500."""
-    beta: float | None = None
-    """How much a subject encoder's layers count, 0 to 2, where the model has one."""
-    guidance: str | None = None
-    """interleaved, averaged, text or none; the model's own when absent."""
-    reference_guidance: float | None = None
-    text_guidance: float | None = None
-    reference_probability: float | None = None
-    """Share of the steps that are guided by the reference, 0 to 1."""
     detector: str = "mediapipe"
     """Back end that finds the pose in the driving video."""
     person: PersonChoice = "largest"
     """Who of the driver's people: a number from 1, left, right, largest or a place (x, y)."""
-    reference_person: PersonChoice | None = None
-    """Who of the people in the picture; the largest when absent, refused when strict."""
     face: FaceChoice | None = None
     """off, weak (eyes and mouth) or full; what a file holds, and none of a video, when absent."""
     hands: str | None = None
     """on or off; what a file holds, and none of a video, when absent."""
     cache: bool = True
     """Keep the poses found in a video, and use them again."""
-    reference_detector: str | None = None
-    """Back end that finds the reference's pose; by default toon, then mediapipe."""
     retarget: bool = True
     """Fit the motion to the character's own proportions."""
     smooth: bool = True
@@ -119,26 +74,27 @@ class RenderJob:
     rate: Fraction | None = None
     """Frames per second; the driver's when absent."""
     audio: str = "copy"
-    strict: bool = False
-    """Refuse to go on where a guess would be made, such as the reference's pose."""
     background: str | Colour = "reference"
     """reference, driver, alpha or a colour."""
-    device: str = "auto"
-    dtype: str = "auto"
-    """auto: float16 on CUDA, float32 elsewhere and for toon."""
-    cache_memory: int | None = None
-    """Bytes that the reference features may take; no limit when absent."""
-    threads: int | None = None
-    """Processor threads; the machine's own number when absent. Last bits depend on it."""
-    overwrite: bool = False
     resume: bool = False
     """Go on where an earlier run of the same job stopped; what is done already is kept."""
 
     def __post_init__(self) -> None:
         _check_sources(self)
+        super().__post_init__()
         _check_numbers(self)
-        _check_choices(self)
+        check_choices(
+            {
+                "--audio": (self.audio, AUDIO_CHOICES),
+                "--face": (self.face, (None, *FACE_CHOICES)),
+                "--hands": (self.hands, (None, *HANDS_CHOICES)),
+            }
+        )
         _check_output(self)
+
+    def clip_changes(self) -> dict[str, object]:
+        """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
+        return {**super().clip_changes(), "previous_weight": self.previous_weight}
 
     @property
     def stem(self) -> str:
@@ -164,10 +120,6 @@ class RenderJob:
         stem = re.sub(rf"[._-]*{FRAME_NUMBER}", "", target.stem) or self.stem
         return target.with_name(f"{stem}{suffix}")
 
-    def settings(self) -> dict[str, object]:
-        """Return every setting as plain values, for the side-car."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
-
 
 def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> RenderJob:
     """Return the job of which `RenderJob.settings` gave these values.
@@ -177,7 +129,7 @@ def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> Rende
     """
     known = {field.name for field in fields(RenderJob)}
     if unknown := sorted(set(values) - known):
-        raise _refusal("recipe", unknown[0], "use the dtvideo that wrote it")
+        raise refusal("recipe", unknown[0], "use the dtvideo that wrote it")
     read = {name: values[name] for name in values if values[name] is not None}
     for name in PATH_SETTINGS & read.keys():
         read[name] = beside / read[name]
@@ -188,17 +140,6 @@ def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> Rende
             read[name] = tuple(read[name])
     read["loras"] = tuple((name, scale) for name, scale in read.get("loras", ()))
     return RenderJob(**read)
-
-
-def plain(value: object) -> object:
-    """Return a setting as what JSON can hold: paths and fractions as text, tuples as lists."""
-    if isinstance(value, Path | Fraction):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return value
 
 
 def is_sequence(target: Path) -> bool:
@@ -215,7 +156,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Read `WxH`, for example `512x768`."""
     match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip())
     if not match:
-        raise _refusal("--size", text, "write width x height in pixels, such as 256x384")
+        raise refusal("--size", text, "write width x height in pixels, such as 256x384")
     return int(match[1]), int(match[2])
 
 
@@ -223,7 +164,7 @@ def parse_frames(text: str) -> FrameRange:
     """Read `A-B`, `A-`, `-B` or `A`: frames counted from 0, both ends included."""
     match = re.fullmatch(r"(\d{0,9})(-?)(\d{0,9})", text.strip())
     if not match or not (match[1] or match[3]):
-        raise _refusal("--frames", text, "write first-last counted from 0, such as 24-71")
+        raise refusal("--frames", text, "write first-last counted from 0, such as 24-71")
     first = int(match[1] or 0)
     last = int(match[3]) if match[3] else (None if match[2] else first)
     return first, last
@@ -240,7 +181,7 @@ def parse_rate(text: str) -> Fraction:
     try:
         return known[text.strip()] if text.strip() in known else Fraction(text.strip())
     except (ValueError, ZeroDivisionError):
-        raise _refusal("--fps", text, "write a number or a fraction, such as 30000/1001") from None
+        raise refusal("--fps", text, "write a number or a fraction, such as 30000/1001") from None
 
 
 def parse_person(text: str) -> PersonChoice:
@@ -253,7 +194,7 @@ def parse_person(text: str) -> PersonChoice:
     if match := re.fullmatch(r"(\d{1,6}(?:\.\d*)?),(\d{1,6}(?:\.\d*)?)", word):
         return float(match[1]), float(match[2])
     remedy = "give a number from 1, left, right, largest or a place x,y"
-    raise _refusal("--person", text, remedy)
+    raise refusal("--person", text, remedy)
 
 
 def parse_background(text: str) -> str | Colour:
@@ -267,9 +208,7 @@ def parse_background(text: str) -> str | Colour:
         red, green, blue = bytes.fromhex(word.removeprefix("#"))
         return red, green, blue
     names = ", ".join(NAMED_COLOURS)
-    raise _refusal(
-        "--background", text, f"give reference, driver, alpha, #rrggbb or one of {names}"
-    )
+    raise refusal("--background", text, f"give reference, driver, alpha, #rrggbb or one of {names}")
 
 
 def parse_lora(text: str) -> tuple[str, float]:
@@ -280,19 +219,15 @@ def parse_lora(text: str) -> tuple[str, float]:
     try:
         return name, float(scale)
     except ValueError:
-        raise _refusal("--lora", text, "write FILE:SCALE, such as style.safetensors:0.8") from None
+        raise refusal("--lora", text, "write FILE:SCALE, such as style.safetensors:0.8") from None
 
 
 def parse_bytes(text: str) -> int:
     """Read an amount of memory: `800M`, `4G`, `1.5GB` or a number of bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower())
     if not match:
-        raise _refusal("--cache-memory", text, "write an amount such as 800M or 4G")
+        raise refusal("--cache-memory", text, "write an amount such as 800M or 4G")
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
-
-
-def _refusal(flag: str, value: object, remedy: str) -> UsageError:
-    return UsageError("M11", flag, f"{value!r} cannot be used", remedy)
 
 
 def _check_sources(job: RenderJob) -> None:
@@ -306,48 +241,10 @@ def _check_sources(job: RenderJob) -> None:
 
 
 def _check_numbers(job: RenderJob) -> None:
-    _check_range("--seed", job.seed, 0, MAX_SEED)
-    _check_range("--steps", job.steps, 1, MAX_STEPS)
-    for flag, value in (
-        ("--ref-weight", job.reference_weight),
-        ("--prev-weight", job.previous_weight),
-        ("--ref-guidance", job.reference_guidance),
-        ("--text-guidance", job.text_guidance),
-    ):
-        _check_range(flag, value, 0, 1000)
-    _check_range("--beta", job.beta, 0, 2)
-    _check_range("--align", job.align, 0, 500)
-    _check_range("--ref-probability", job.reference_probability, 0, 1)
-    _check_range("--fps", job.rate, Fraction(1, 10), 1000)
-    _check_range("--threads", job.threads, 1, 1024)
-    _check_range("--cache-memory", job.cache_memory, 0, 2**50)
-    for side in job.size or ():
-        _check_range("--size", side, *SIZE_LIMITS)
-    for name, scale in job.loras:
-        _check_range(f"--lora {name}", scale, -10, 10)
+    check_range("--prev-weight", job.previous_weight, 0, 1000)
+    check_range("--fps", job.rate, Fraction(1, 10), 1000)
     if job.frames and job.frames[1] is not None and job.frames[1] < job.frames[0]:
-        raise _refusal("--frames", f"{job.frames[0]}-{job.frames[1]}", "first comes before last")
-
-
-def _check_range(flag: str, value: Number | None, low: Number, high: Number) -> None:
-    if value is None or (math.isfinite(value) and low <= value <= high):
-        return
-    raise UsageError("M11", flag, f"{value} is out of range", f"give a value from {low} to {high}")
-
-
-def _check_choices(job: RenderJob) -> None:
-    choices = {
-        "--audio": (job.audio, AUDIO_CHOICES),
-        "--device": (job.device, DEVICES),
-        "--dtype": (job.dtype, DTYPES),
-        "--guidance": (job.guidance, (None, *GUIDANCE_MODES)),
-        "--face": (job.face, (None, *FACE_CHOICES)),
-        "--hands": (job.hands, (None, *HANDS_CHOICES)),
-    }
-    for flag, (value, allowed) in choices.items():
-        if value not in allowed:
-            named = ", ".join(word for word in allowed if word)
-            raise _refusal(flag, value, f"give one of {named}")
+        raise refusal("--frames", f"{job.frames[0]}-{job.frames[1]}", "first comes before last")
 
 
 def _check_output(job: RenderJob) -> None:
@@ -361,7 +258,7 @@ def _check_output(job: RenderJob) -> None:
     else:
         known, plain = MOVIE_SUFFIXES, target.name
     if target.suffix.lower() not in known or "%" in plain:
-        raise _refusal("-o", str(target), remedy.format(", ".join(MOVIE_SUFFIXES)))
+        raise refusal("-o", str(target), remedy.format(", ".join(MOVIE_SUFFIXES)))
     if job.background == "alpha" and target.suffix.lower() not in ALPHA_SUFFIXES:
         raise UsageError(
             "U1",

@@ -16,7 +16,7 @@ from dtvideo.models.single_file import load_single_file, open_single_file
 from dtvideo.models.sources import TOON, ModelSource, find_model
 from dtvideo.models.weights import SUFFIX, check_safetensors, weight_files
 from pipelines.animate import AnimationPipeline, ClipSettings
-from pipelines.job import RenderJob
+from pipelines.character_job import CharacterJob
 
 Settings = TypeVar("Settings", ClipSettings, GuidanceSettings)
 
@@ -30,7 +30,7 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
 }
 
 
-def load_model(job: RenderJob) -> AnimationPipeline:
+def load_model(job: CharacterJob) -> AnimationPipeline:
     """Load the job's model with its sampler and LoRAs.
 
     Raises: as `load_pipeline`, `make_scheduler` and `add_loras`.
@@ -116,7 +116,7 @@ def add_loras(pipeline: AnimationPipeline, loras: Sequence[tuple[str, float]]) -
         pipeline.set_adapters(names, [scale for _, scale in loras])
 
 
-def clip_settings(job: RenderJob, pipeline: AnimationPipeline) -> ClipSettings:
+def clip_settings(job: CharacterJob, pipeline: AnimationPipeline) -> ClipSettings:
     """Return the model's own settings with those changed that the job names."""
     own = pipeline.default_settings
     guidance = _changed(
@@ -129,13 +129,7 @@ def clip_settings(job: RenderJob, pipeline: AnimationPipeline) -> ClipSettings:
     return _changed(
         own,
         guidance=guidance,
-        seed=job.seed,
-        steps=job.steps,
-        reference_weight=job.reference_weight,
-        previous_weight=job.previous_weight,
-        align=job.align,
-        beta=job.beta,
-        cache_memory=job.cache_memory,
+        **job.clip_changes(),
     )
 
 
@@ -147,7 +141,7 @@ def native_side(pipeline: AnimationPipeline) -> int:
     return int(latent_side * pipeline.vae_scale_factor)
 
 
-def describe_model(job: RenderJob, pipeline: AnimationPipeline) -> dict[str, object]:
+def describe_model(job: CharacterJob, pipeline: AnimationPipeline) -> dict[str, object]:
     """Return names, classes and the hashes of the weight files, for the side-car."""
     source = find_model(job.model)
     return {
@@ -163,7 +157,7 @@ def describe_model(job: RenderJob, pipeline: AnimationPipeline) -> dict[str, obj
     }
 
 
-def _used_files(job: RenderJob, source: ModelSource) -> dict[str, Path]:
+def _used_files(job: CharacterJob, source: ModelSource) -> dict[str, Path]:
     """Return every weight file of a job, named by where it belongs."""
     is_file = source.kind == "file"
     folder = open_single_file(source.path).folder if is_file else source.path

@@ -24,7 +24,8 @@ from dtvideo.video import FrameWriter, VideoInfo, open_writer, probe
 from dtvideo.video.writers import frame_path
 from pipelines.animate import AnimationPipeline, Clip, ClipSettings, FrameState
 from pipelines.background import Backdrop, opaque
-from pipelines.job import RenderJob, is_sequence, plain
+from pipelines.character_job import plain
+from pipelines.job import RenderJob, is_sequence
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
 from pipelines.motion import driving_frames, frame_slice
 from pipelines.people_picture import save_people
