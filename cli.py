@@ -157,6 +157,7 @@ def _add_poses(parser: Parser) -> None:
         help="clip, openpose, coco or coco-wholebody",
     )
     convert.add_argument("--fps", dest="rate", metavar="F", type=reader("parse_rate"))
+    _add_camera(convert.add_argument_group("the camera that sees a BVH file"))
     check = tools.add_parser("check", help="fit a motion to a picture: a report and a video")
     add_animate_arguments(check, check_poses_command)
     for tool, job in ((extract, "extract_file"), (draw, "draw_file"), (convert, "convert_file")):
@@ -164,6 +165,18 @@ def _add_poses(parser: Parser) -> None:
         tool.add_argument("--overwrite", action="store_true")
         tool.add_argument("--progress", metavar="bar|json|none", default="bar")
         tool.set_defaults(command=poses_command, job=job)
+
+
+def _add_camera(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--size", metavar="WxH", type=reader("parse_size"), help="512x512")
+    group.add_argument(
+        "--view", metavar="DEG", type=float, help="0 before the chest, 90 at its left (0)"
+    )
+    group.add_argument("--tilt", metavar="DEG", type=float, help="looks down from above (0)")
+    group.add_argument("--lens", metavar="DEG", type=float, help="field of view, upright (30)")
+    group.add_argument(
+        "--follow", action="store_true", default=None, help="goes along with the body"
+    )
 
 
 def check_poses_command(arguments: argparse.Namespace) -> int:
@@ -189,6 +202,9 @@ def poses_command(arguments: argparse.Namespace) -> int:
         if key not in ("tool", "command", "job")
     }
     progress = create_progress(values.pop("progress"))
+    if arguments.job == "convert_file":
+        given = {name: values.pop(name) for name in ("size", "view", "tilt", "lens", "follow")}
+        values["camera"] = {name: value for name, value in given.items() if value is not None}
     print(getattr(key_points, arguments.job)(**values, progress=progress))
     return 0
 

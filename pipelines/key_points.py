@@ -1,8 +1,9 @@
 """Key points on their own: find them in a video, draw them, change their format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from dtvideo.errors import UsageError
 from dtvideo.files import check_output
@@ -11,7 +12,10 @@ from dtvideo.video.writers import frame_path
 from pipelines.job import is_sequence
 from pipelines.motion import chosen_motion, find_people_in
 from pipelines.progress import Progress
+from poses.errors import PoseError
+from poses.formats.bvh import is_bvh
 from poses.io import read_poses, write_clip, write_coco, write_openpose
+from poses.projection import Camera
 from poses.render import draw_pose
 from poses.select import PersonChoice
 from poses.types import PoseSequence
@@ -73,18 +77,37 @@ def convert_file(
     *,
     kind: str,
     rate: Fraction | None = None,
+    camera: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Read key points of any format and write them as another; return the new path."""
+    """Read key points of any format and write them as another; return the new path.
+
+    camera: what of `Camera` is not as usual, for captured motion, that is a BVH file.
+    Raises: UsageError M11 for a format or a camera that cannot be, U1 for a camera without BVH.
+    """
     if kind not in _WRITERS:
         known = ", ".join(_WRITERS)
         raise UsageError("M11", "--to", f"{kind!r} is unknown", f"give one of {known}")
-    sequence = read_poses(source, rate=rate)
+    sequence = read_poses(source, rate=rate, camera=_camera(camera or {}, source))
     if kind != "openpose":
         check_output(output, overwrite=overwrite, inputs=[source])
     _WRITERS[kind](sequence, output)
     return output
+
+
+def _camera(chosen: Mapping[str, Any], source: Path) -> Camera | None:
+    """Return the camera for a BVH file, or None for other key points, which need none."""
+    if not chosen:
+        return None
+    flag = f"--{next(iter(chosen))}"
+    if not is_bvh(source):
+        raise UsageError("U1", flag, f"{source} is no BVH file", "only those are seen by a camera")
+    try:
+        return Camera(**chosen)
+    except PoseError as error:
+        flag = f"--{error.subject}"
+        raise UsageError(error.code, flag, error.problem, error.remedy) from error
 
 
 def check_frames(output: Path, *, overwrite: bool, inputs: list[Path]) -> None:

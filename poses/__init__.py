@@ -14,6 +14,7 @@ from poses.errors import DetectorError, ExplainedError, PoseError
 from poses.extract import extract_poses
 from poses.io import read_detections, read_pose, read_poses, write_clip, write_coco, write_openpose
 from poses.people import Person, find_people
+from poses.projection import Camera, project
 from poses.render import draw_pose
 from poses.repair import repair
 from poses.retarget import RetargetReport, retarget
@@ -28,6 +29,7 @@ __all__ = [
     "COCO17",
     "FACE70",
     "HAND21",
+    "Camera",
     "Detections",
     "DetectorError",
     "ExplainedError",
@@ -54,6 +56,7 @@ __all__ = [
     "keep_hands",
     "load_skeleton",
     "missing_joints",
+    "project",
     "read_detections",
     "read_pose",
     "read_poses",

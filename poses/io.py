@@ -1,5 +1,7 @@
 """Read and write key points on disk: OpenPose, COCO, COCO-WholeBody and our clip file.
 
+Captured motion (BVH) is read as a camera sees it.
+
 What a path holds is found out from its content, never from its name.
 """
 
@@ -15,8 +17,9 @@ import numpy as np
 
 from poses.detections import Detections
 from poses.errors import PoseError
-from poses.formats import clip, coco, openpose
+from poses.formats import bvh, clip, coco, openpose
 from poses.formats.safe_json import MAX_FRAMES, listing, read_json, refusal, write_json
+from poses.projection import Camera, project
 from poses.select import select_person
 from poses.types import Pose, PoseSequence, missing_joints
 
@@ -24,15 +27,22 @@ PathLike = str | os.PathLike[str]
 
 
 def read_poses(
-    path: PathLike, *, size: tuple[int, int] | None = None, rate: Fraction | None = None
+    path: PathLike,
+    *,
+    size: tuple[int, int] | None = None,
+    rate: Fraction | None = None,
+    camera: Camera | None = None,
 ) -> PoseSequence:
     """Read one person through a clip: a folder of OpenPose JSON, or one file of any format.
 
     size (width, height): the canvas, for files that do not state it; rate: frames per second,
     instead of the file's own, or of 25 where it has none. Where several people are, one is
     chosen for the whole clip. A frame without people is a pose that is all missing.
+    A BVH file is seen by `camera` (from the front when absent), and taken at `rate`.
     Raises: PoseError V1, P6, or P1 when nobody is in any frame.
     """
+    if bvh.is_bvh(Path(path)):
+        return _captured(Path(path), size=size, rate=rate, camera=camera)
     data = _data(Path(path))
     if data is not None and clip.is_clip(data):
         sequence = clip.parse_clip(data, Path(path))
@@ -50,6 +60,9 @@ def read_detections(
     path: PathLike, *, size: tuple[int, int] | None = None, rate: Fraction | None = None
 ) -> Detections:
     """Read everyone in every frame; arguments and errors are those of `read_poses`."""
+    if bvh.is_bvh(Path(path)):
+        sequence = _captured(Path(path), size=size, rate=rate, camera=None)
+        return _as_detections([(pose,) for pose in sequence], sequence.size, sequence.rate)
     return _detections(Path(path), _data(Path(path)), size=size, rate=rate)
 
 
@@ -114,14 +127,32 @@ def _detections(
         own_rate = Fraction(25)
     people = [tuple(pose for pose in frame if pose.body[:, 2].any()) for frame in found]
     _check_someone(path, [bool(frame) for frame in people])
+    return _as_detections(people, canvas, own_rate if rate is None else rate)
+
+
+def _as_detections(
+    people: Sequence[tuple[Pose, ...]], size: tuple[int, int], rate: Fraction
+) -> Detections:
     return Detections(
         people=tuple(people),
-        size=canvas,
-        rate=own_rate if rate is None else rate,
+        size=size,
+        rate=rate,
         detector="file",
         licence="the file's own",
         device="disk",
     )
+
+
+def _captured(
+    path: Path,
+    *,
+    size: tuple[int, int] | None,
+    rate: Fraction | None,
+    camera: Camera | None,
+) -> PoseSequence:
+    """Read a BVH file as a camera sees it; a size that is given counts for the usual camera."""
+    seen_by = camera or (Camera() if size is None else Camera(size=size))
+    return project(bvh.read_bvh(path), seen_by, rate=rate)
 
 
 def _people(

@@ -1,0 +1,47 @@
+"""The key-point tools, through their command: captured motion is seen by a camera."""
+
+import numpy as np
+import pytest
+
+import cli
+from poses.io import read_poses
+from tests.captured import rest, write_bvh
+
+
+@pytest.fixture(autouse=True)
+def _signals_stay(monkeypatch):
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+
+def convert(capsys, *words):
+    code = cli.run(cli.toolbox_parser(), ["poses", "convert", *map(str, words)])
+    return code, capsys.readouterr()
+
+
+def test_captured_motion_becomes_a_clip_as_a_camera_sees_it(capsys, tmp_path):
+    take, out = write_bvh(tmp_path, rest()), tmp_path / "take.json"
+    words = (take, "--to", "clip", "-o", out, "--view", "-90", "--size", "64x96", "--fps", "5")
+    code, told = convert(capsys, *words)
+    assert (code, told.out.strip()) == (0, str(out)), told.err
+    seen = read_poses(out)
+    assert (seen.size, len(seen), float(seen.rate)) == ((64, 96), 1, 5.0)
+    assert np.isnan(seen.body[0, [15, 17], 0]).all()  # from the right: left eye and ear hidden
+
+
+@pytest.mark.parametrize(
+    ("flags", "naming"),
+    [(("--tilt", "95"), "--tilt: 95.0 is out of range"), (("--lens", "0"), "--lens: 0.0")],
+)
+def test_a_camera_that_cannot_be_is_a_mistake_in_the_command(capsys, tmp_path, flags, naming):
+    take, out = write_bvh(tmp_path, rest()), tmp_path / "take.json"
+    code, told = convert(capsys, take, "--to", "clip", "-o", out, *flags)
+    assert code == 2
+    assert naming in told.err
+    assert not out.exists()
+
+
+def test_other_key_points_need_no_camera(capsys, stage, tmp_path):
+    out = tmp_path / "out.json"
+    code, told = convert(capsys, stage / "dance.json", "--to", "clip", "-o", out, "--view", "30")
+    assert code == 2
+    assert "dance.json is no BVH file" in told.err
