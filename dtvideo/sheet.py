@@ -18,6 +18,8 @@ CELL = 160
 GAP = 12
 MARGIN = 28
 TITLE = 30
+LABEL = 18
+MOST_COLUMNS = 8
 ROWS = ("motion", "pose", "result")
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
@@ -70,6 +72,42 @@ def save_sheet(
 ) -> None:
     """Write a contact sheet as PNG, whole or not at all."""
     save_png(path, contact_sheet(reference, columns, title=title))
+
+
+def picture_sheet(
+    reference: Picture,
+    pictures: Sequence[tuple[str, Picture]],
+    *,
+    title: str = "",
+    columns: int = MOST_COLUMNS,
+    cell: int = CELL,
+) -> Picture:
+    """Lay out pictures with a label above each, row by row, the reference at the left.
+
+    cell: the longer side of a cell in pixels; cells have the shape of the pictures.
+    """
+    width, height = _cell_size(pictures[0][1], cell)
+    step_x, step_y = width + GAP, height + GAP + LABEL
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    left, top = MARGIN + step_x + 2 * GAP, MARGIN + TITLE
+    size = (left + columns * step_x - GAP + MARGIN, top + rows * step_y + MARGIN - LABEL)
+    page = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(page)
+    _write(pen, (MARGIN, MARGIN - 8), title, size=15, ink=INK)
+    for number, (label, picture) in enumerate([("reference", reference), *pictures]):
+        row, column = divmod(number - 1, columns)
+        place = (left + column * step_x, top + row * step_y) if number else (MARGIN, top)
+        _write(pen, (place[0], place[1] - 18), label, size=12, ink=FAINT)
+        _paste(page, picture, place, (width, height))
+    return np.array(page)
+
+
+def save_picture_sheet(
+    path: Path, reference: Picture, pictures: Sequence[tuple[str, Picture]], *, title: str = ""
+) -> None:
+    """Write a sheet of labelled pictures as PNG, whole or not at all."""
+    save_png(path, picture_sheet(reference, pictures, title=title))
 
 
 def _cell_size(picture: Picture, longer: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from dtvideo.errors import MediaError
 from dtvideo.images import LoadedImage, Placement, fit_to, load_image, place
 from dtvideo.segmentation import find_mask
 from dtvideo.video import VideoInfo
+from pipelines.character_job import CharacterJob
 from pipelines.job import RenderJob
 from pipelines.motion import find_motion, load_detector, read_motion
 from pipelines.progress import Progress
@@ -129,7 +130,9 @@ def _multiples(source: tuple[int, int], multiple: int, *, scale: float) -> tuple
     return width, height
 
 
-def prepare_reference(job: RenderJob, loaded: LoadedImage, *, size: tuple[int, int]) -> Reference:
+def prepare_reference(
+    job: CharacterJob, loaded: LoadedImage, *, size: tuple[int, int]
+) -> Reference:
     """Find or read the character's mask and pose, and fit all three to the working canvas.
 
     Raises: PoseError R11 when no pose is found and the job is strict; MediaError for the mask.
@@ -171,7 +174,7 @@ def moved(poses: Poses, placement: Placement) -> Poses:
     return replace(poses, size=placement.target_size, **parts)
 
 
-def _reference_mask(job: RenderJob, loaded: LoadedImage) -> tuple[Mask, str, tuple[str, ...]]:
+def _reference_mask(job: CharacterJob, loaded: LoadedImage) -> tuple[Mask, str, tuple[str, ...]]:
     if job.reference_mask is None:
         found = find_mask(loaded, matte=job.matte)
         if job.strict and found.method == "whole picture":
@@ -199,7 +202,7 @@ class _Found:
     tried: tuple[str, ...] = ()
 
 
-def _people_in_picture(job: RenderJob, image: Picture, mask: Mask) -> _Found:
+def _people_in_picture(job: CharacterJob, image: Picture, mask: Mask) -> _Found:
     """Look with one detector after another until someone is on the mask.
 
     Raises: PoseError R12 when there are several, none is chosen, and the job is strict; P3 when
@@ -237,7 +240,7 @@ def _without_others(loaded: LoadedImage, found: _Found) -> LoadedImage:
 
 
 def _reference_pose(
-    job: RenderJob, image: Picture, mask: Mask, found: _Found
+    job: CharacterJob, image: Picture, mask: Mask, found: _Found
 ) -> tuple[Pose, str, tuple[str, ...]]:
     size = image.shape[1::-1]
     if job.reference_pose is not None:

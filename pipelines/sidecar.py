@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 
 from dtvideo import __version__
 from dtvideo.files import sha256_file
+from pipelines.generate_job import GenerateJob
 from pipelines.job import RenderJob
 
 SCHEMA = "dtvideo-sidecar"
@@ -37,17 +38,20 @@ DIGITAL_SOURCE_TYPES = {
     "reference": "trainedAlgorithmicMedia",
     "driver": "compositeWithTrainedAlgorithmicMedia",
 }
-INPUT_PATHS = ("reference", "driver", "poses", "reference_pose", "reference_mask")
+INPUT_PATHS = ("reference", "driver", "poses", "pose", "reference_pose", "reference_mask")
 NOT_IN_THE_FRAMES = (*INPUT_PATHS, "output", "overwrite", "cache", "resume", "threads")
 """Settings that change no frame, or that are in a recipe's hash by what they lead to."""
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+Job = RenderJob | GenerateJob
 
 
 @dataclass
 class Sidecar:
     """What is known of a render so far; written once, when the result is there."""
 
-    job: RenderJob
+    job: Job
     inputs: list[dict[str, object]] = field(default_factory=list)
     model: dict[str, object] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
@@ -118,9 +122,10 @@ def fingerprint(path: Path) -> dict[str, object]:
     return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
 
 
-def digital_source_type(job: RenderJob) -> str:
+def digital_source_type(job: Job) -> str:
     """Return the IPTC term: a composite when the driver's own picture is in the result."""
-    kind = "driver" if job.background == "driver" else "reference"
+    shows_driver = isinstance(job, RenderJob) and job.background == "driver"
+    kind = "driver" if shows_driver else "reference"
     return IPTC + DIGITAL_SOURCE_TYPES[kind]
 
 
@@ -166,10 +171,10 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _portable(job: RenderJob, beside: Path) -> dict[str, object]:
+def _portable(job: Job, beside: Path) -> dict[str, object]:
     relative = {
         name: os.path.relpath(value, beside)
         for name in (*INPUT_PATHS, "output")
-        if (value := getattr(job, name))
+        if (value := getattr(job, name, None))
     }
     return {**job.settings(), **relative}

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from dtvideo.images import load_image
-from dtvideo.sheet import PAPER, SheetColumn, contact_sheet, evenly_spaced, save_sheet
+from dtvideo.sheet import (
+    GAP,
+    LABEL,
+    MARGIN,
+    PAPER,
+    TITLE,
+    SheetColumn,
+    contact_sheet,
+    evenly_spaced,
+    picture_sheet,
+    save_sheet,
+)
 
 
 def flat(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> np.ndarray:
@@ -57,3 +68,14 @@ def test_sheet_is_saved_as_png(tmp_path: Path) -> None:
     save_sheet(tmp_path / "a.sheet.png", flat((200, 0, 0)), [column(0)])
     loaded = load_image(tmp_path / "a.sheet.png").rgb
     np.testing.assert_array_equal(loaded, contact_sheet(flat((200, 0, 0)), [column(0)]))
+
+
+def test_a_sheet_of_pictures_shows_each_of_them_row_by_row():
+    reference, *pictures = (np.full((8, 8, 3), value, np.uint8) for value in (10, 60, 110, 160))
+    labelled = [(str(number), picture) for number, picture in enumerate(pictures)]
+    page = picture_sheet(reference, labelled, columns=2, cell=20)
+    for value, (row, column) in ((60, (0, 0)), (110, (0, 1)), (160, (1, 0))):
+        rows, columns = np.nonzero((page == value).all(axis=2))
+        assert len(rows) == 20 * 20
+        assert rows.min() == MARGIN + TITLE + row * (20 + GAP + LABEL)
+        assert columns.min() == MARGIN + 20 + GAP + 2 * GAP + column * (20 + GAP)

@@ -1,0 +1,196 @@
+"""Pictures of a character from words (stage 2 of arXiv:2312.13691), from files to files.
+
+`generate` prepares the reference as the main job does and renders each picture as a frame that
+has no previous one; the reference's features are computed once for all of them. A Stable
+Diffusion model gets no layout unless there is a pose, so that words alone say what is shown. A
+coarse-conditioned model always needs a pose: without one it keeps the reference's own.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dtvideo.files import check_input, check_output, write_json
+from dtvideo.images import LoadedImage, save_png
+from dtvideo.sheet import save_picture_sheet
+from pipelines.base import AnimationBase
+from pipelines.character_job import plain
+from pipelines.clip import open_renderer
+from pipelines.clip_settings import ClipSettings
+from pipelines.frame import FrameState, Subject
+from pipelines.generate_job import GenerateJob
+from pipelines.load_model import clip_settings, describe_model, load_model, native_side
+from pipelines.prepare import Reference, choose_size, load_reference, prepare_reference
+from pipelines.progress import Progress, SilentProgress
+from pipelines.sidecar import Sidecar, environment, set_threads
+from poses.io import read_pose
+from poses.retarget import retarget
+from poses.types import Pose, PoseSequence
+
+Picture = UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a job left behind, and how it went."""
+
+    pictures: tuple[Path, ...]
+    sidecar: Path
+    sheet: Path
+    seconds: float
+    notices: tuple[str, ...]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The pictures, the side-car and the sheet."""
+        return *self.pictures, self.sidecar, self.sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """Everything that the first picture needs.
+
+    pose: what the character is to take, on the working canvas.
+    """
+
+    pipeline: AnimationBase
+    settings: ClipSettings
+    reference: Reference
+    subject: Subject
+    pose: Pose
+    sidecar: Sidecar
+
+
+def generate(job: GenerateJob, progress: Progress | None = None) -> Generated:
+    """Make the pictures of a job, a side-car and a contact sheet.
+
+    Raises: UsageError, MediaError, PoseError, ModelError, QualityError, ResourceError and
+    OutputError.
+    """
+    start = time.monotonic()
+    progress = progress or SilentProgress()
+    studio = open_studio(job, progress)
+    made = []
+    with progress.stage("render", job.count) as advance:
+        for seed, image in draw_pictures(studio, job.seeds):
+            save_png(job.picture(seed), image)
+            studio.sidecar.add_frame(image)
+            made.append(image)
+            advance()
+    return _publish(job, studio, made, start=start)
+
+
+def open_studio(job: GenerateJob, progress: Progress) -> Studio:
+    """Check inputs and outputs, load the model, and prepare the reference and the pose."""
+    loaded, sidecar = _open_inputs(job)
+    if job.threads is not None:
+        set_threads(job.threads)
+    with progress.stage("load model", None):
+        pipeline = _load(job)
+        sidecar.model = describe_model(job, pipeline)
+    settings = clip_settings(job, pipeline)
+    with progress.stage("read reference", None):
+        reference, pose = _prepare(job, loaded, pipeline, sidecar)
+    for notice in sidecar.notices:
+        progress.notice(notice)
+    sidecar.settings = {
+        "clip": plain(asdict(settings)),
+        "size": list(reference.pose.size),
+        "threads": environment()["threads"],
+    }
+    subject = _subject(job, reference)
+    pipeline.check_inputs(subject, settings)
+    return Studio(pipeline, settings, reference, subject, pose, sidecar)
+
+
+def draw_pictures(
+    studio: Studio, seeds: Iterable[int], *, prompt: str | None = None
+) -> Iterator[tuple[int, Picture]]:
+    """Yield each seed with its picture; no picture sees another one.
+
+    prompt: instead of the job's own.
+    """
+    subject = studio.subject if prompt is None else replace(studio.subject, prompt=prompt)
+    with open_renderer(studio.pipeline, subject, settings=studio.settings) as renderer:
+        for seed in seeds:
+            yield seed, renderer.render(studio.pose, FrameState(index=seed))[0]
+
+
+def _subject(job: GenerateJob, reference: Reference) -> Subject:
+    """Return the character as a job tells it."""
+    return Subject(
+        reference=reference.image,
+        mask=reference.mask if job.mask else None,
+        pose=reference.pose,
+        prompt=job.prompt,
+        negative_prompt=job.negative_prompt,
+        caption=job.prompt if job.reference_prompt is None else job.reference_prompt,
+    )
+
+
+def _open_inputs(job: GenerateJob) -> tuple[LoadedImage, Sidecar]:
+    """Open every input and refuse outputs that are there, before a model is loaded."""
+    inputs = [path for path in job.input_paths.values() if path is not None]
+    for path in (*map(job.picture, job.seeds), job.beside(".json"), job.beside(".sheet.png")):
+        check_output(path, overwrite=job.overwrite, inputs=inputs)
+    sidecar = Sidecar(job)
+    loaded = load_reference(job.reference)
+    for role, path in job.input_paths.items():
+        if path is not None:
+            check_input(path)
+            sidecar.add_input(role, path)
+    return loaded, sidecar
+
+
+def _load(job: GenerateJob) -> AnimationBase:
+    """Load the model; one that starts from noise is told a layout only when there is one."""
+    pipeline = load_model(job, needs_controlnet=job.pose is not None)
+    if job.pose is None and not pipeline.is_coarse_conditioned:
+        pipeline.register_modules(controlnet=None)
+    return pipeline
+
+
+def _prepare(
+    job: GenerateJob, loaded: LoadedImage, pipeline: AnimationBase, sidecar: Sidecar
+) -> tuple[Reference, Pose]:
+    """Return the reference on the working canvas and the pose to take, fitted to it."""
+    size, notices = choose_size(
+        loaded.rgb.shape[1::-1],
+        requested=job.size,
+        native=native_side(pipeline),
+        multiple=pipeline.size_multiple,
+    )
+    reference = prepare_reference(job, loaded, size=size)
+    sidecar.notices += (*notices, *reference.notices)
+    sidecar.reference = {
+        "mask": reference.mask_method,
+        "pose": reference.pose_method,
+        "size": list(size),
+    }
+    if job.pose is None:
+        return reference, reference.pose
+    wanted = PoseSequence.from_poses([read_pose(job.pose, size=size)])
+    fitted, report = retarget(wanted, reference.pose)
+    sidecar.notices += report.warnings
+    return reference, fitted[0]
+
+
+def _publish(job: GenerateJob, studio: Studio, made: list[Picture], *, start: float) -> Generated:
+    """Write the sheet and, when all is there, the side-car."""
+    sidecar = studio.sidecar
+    pictures = tuple(job.picture(seed) for seed in job.seeds)
+    sheet, told = job.beside(".sheet.png"), job.beside(".json")
+    labels = [f"seed {seed}" for seed in job.seeds]
+    save_picture_sheet(
+        sheet,
+        studio.reference.image,
+        list(zip(labels, made, strict=True)),
+        title=job.prompt or job.reference.stem,
+    )
+    sidecar.timings["all"] = time.monotonic() - start
+    write_json(told, sidecar.document((*pictures, sheet)))
+    return Generated(pictures, told, sheet, sidecar.timings["all"], tuple(sidecar.notices))

@@ -1,0 +1,87 @@
+"""What a job of pictures from words is asked: every setting, checked before anything is opened."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dtvideo.errors import UsageError
+from pipelines.character_job import MAX_SEED, CharacterJob, check_range
+
+MOST_PICTURES = 1000
+DRAWN_WEIGHT, NATURAL_WEIGHT = 2.5, 3.0
+"""Of the reference, for models of drawn characters and for others (arXiv:2312.13691, 4.1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateJob(CharacterJob):
+    """Pictures of one character by words, by a pose, or by both.
+
+    The noise of a picture is a function of its number alone, which counts up from `seed`; so a
+    picture can be had again by itself.
+    Raises: UsageError (code M11 for a value, U1 for a combination) naming the flag.
+    """
+
+    count: int = 4
+    """How many pictures."""
+    output: Path | None = None
+    """A folder; by default <reference>_pictures."""
+    pose: Path | None = None
+    """Key points to take, as JSON; the picture's own, or none at all, when absent."""
+    reference_prompt: str | None = None
+    """What the reference shows, told in its own pass; the prompt when absent."""
+    mask: bool = True
+    """Attend to the character alone; else to the whole reference, its ground as well."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("-n", self.count, 1, MOST_PICTURES)
+        check_range("--seed", self.seed + self.count - 1, 0, MAX_SEED)
+        if not self.prompt and self.pose is None:
+            problem = "neither words nor a pose say what to show"
+            raise UsageError("U1", "generate", problem, 'give --prompt "..." or --pose FILE')
+        if self.output is not None and self.output.suffix and not self.output.is_dir():
+            problem = f"{self.output} is no folder"
+            raise UsageError("M11", "-o", problem, "give a folder/ for the pictures")
+
+    def clip_changes(self) -> dict[str, object]:
+        """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps.
+
+        Pictures do not see each other. What all of them share, the reference's noise and the
+        choices of the guidance, is that of seed 0: their seeds are numbers of frames.
+        """
+        weight = DRAWN_WEIGHT if self.model == "toon" else NATURAL_WEIGHT
+        changes = super().clip_changes()
+        return {
+            **changes,
+            "seed": 0,
+            "previous_weight": 0.0,
+            "shared_noise": 0.0,
+            "reference_weight": weight if self.reference_weight is None else self.reference_weight,
+        }
+
+    @property
+    def seeds(self) -> range:
+        """The number of each picture."""
+        return range(self.seed, self.seed + self.count)
+
+    @property
+    def input_paths(self) -> dict[str, Path | None]:
+        """The files that the job reads, by what they are."""
+        return {
+            "reference": self.reference,
+            "pose": self.pose,
+            "reference pose": self.reference_pose,
+            "reference mask": self.reference_mask,
+        }
+
+    @property
+    def folder(self) -> Path:
+        """Where the pictures go."""
+        return self.output or Path(f"{self.reference.stem}_pictures")
+
+    def picture(self, seed: int) -> Path:
+        """Return the path of a picture."""
+        return self.folder / f"{self.reference.stem}.{seed}.png"
+
+    def beside(self, suffix: str) -> Path:
+        """Return the path of a companion of the pictures, for example `.json`."""
+        return self.folder / f"{self.reference.stem}{suffix}"

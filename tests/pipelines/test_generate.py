@@ -1,0 +1,108 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import cli
+from dtvideo.errors import OutputError
+from dtvideo.images import load_image
+from pipelines.animate import AnimationPipeline
+from pipelines.generate import generate
+from pipelines.generate_job import GenerateJob
+from pipelines.load_model import load_pipeline
+from pipelines.verify import find_faults
+from poses.io import write_clip
+from poses.types import PoseSequence
+from tests.drawn import dance
+from tests.tiny_models import tiny_components
+
+
+@pytest.fixture(scope="module")
+def plain_model(tmp_path_factory):
+    """A folder with a tiny model that starts from noise and has no ControlNet."""
+    folder = tmp_path_factory.mktemp("plain") / "tiny"
+    components = {**tiny_components(prediction_type="sample"), "controlnet": None}
+    AnimationPipeline(**components, defaults={"steps": 2}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def job(tiny_model, stage, tmp_path):
+    return GenerateJob(
+        reference=stage / "hero.png",
+        reference_pose=stage / "pose.json",
+        prompt="a girl with red hair",
+        count=2,
+        size=(32, 32),
+        model=str(tiny_model),
+        output=tmp_path / "out",
+    )
+
+
+def pixels(path):
+    return load_image(path).rgb
+
+
+def test_pictures_a_sheet_and_a_side_car_are_made(job):
+    made = generate(job)
+    assert [path.name for path in made.paths] == [
+        "hero.0.png", "hero.1.png", "hero.json", "hero.sheet.png"]  # fmt: skip
+    assert all(path.is_file() for path in made.paths)
+    told = json.loads(made.sidecar.read_text())
+    assert told["frames"]["count"] == 2
+    assert [entry["path"] for entry in told["outputs"]] == [
+        "hero.0.png", "hero.1.png", "hero.sheet.png"]  # fmt: skip
+    assert find_faults(made.sidecar) == []
+    assert not np.array_equal(pixels(made.pictures[0]), pixels(made.pictures[1]))
+
+
+def test_a_picture_is_a_function_of_its_seed_alone(job, tmp_path):
+    together = generate(replace(job, count=2)).pictures[1]
+    alone = generate(replace(job, count=1, seed=1, output=tmp_path / "alone")).pictures[0]
+    assert np.array_equal(pixels(together), pixels(alone))
+
+
+def test_words_weight_and_pose_reach_the_picture(job, tmp_path):
+    raised = tmp_path / "raised.json"
+    write_clip(PoseSequence.from_poses([dance()[3]]), raised)
+    first = pixels(generate(replace(job, count=1)).pictures[0])
+    changes = {
+        "words": {"prompt": "a girl dancing"},
+        "caption": {"reference_prompt": "blue dress"},
+        "weight": {"reference_weight": 9.0},
+        "pose": {"pose": raised},
+        "guidance": {"text_guidance": 1.0, "guidance": "text"},
+    }
+    for name, change in changes.items():
+        changed = generate(replace(job, count=1, output=tmp_path / name, **change))
+        assert not np.array_equal(pixels(changed.pictures[0]), first), name
+
+
+def test_a_model_that_starts_from_noise_needs_neither_controlnet_nor_mask(
+    job, plain_model, tmp_path
+):
+    plain = replace(job, model=str(plain_model), count=1)
+    first = generate(plain).pictures[0]
+    whole = generate(replace(plain, mask=False, output=tmp_path / "whole")).pictures[0]
+    assert not np.array_equal(pixels(first), pixels(whole))
+    assert load_pipeline(str(plain_model), needs_controlnet=False).controlnet is None
+
+
+def test_a_result_that_is_there_is_kept(job):
+    generate(job)
+    with pytest.raises(OutputError, match="F7"):
+        generate(job)
+    generate(replace(job, overwrite=True))
+
+
+def test_the_command_prints_what_it_made(job, stage, capsys):
+    words = ["generate", str(job.reference), "--prompt", "a girl", "-n", "1", "--seed", "3"]
+    words += ["--ref-pose", str(job.reference_pose), "--size", "32x32", "--model", job.model]
+    words += ["--progress", "none", "-o", str(job.output)]
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    assert left.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("/")[2] for line in lines] == [
+        "hero.3.png", "hero.json", "hero.sheet.png"]  # fmt: skip
