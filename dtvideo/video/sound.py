@@ -15,8 +15,9 @@ HELD_AS_IS = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"},
     ".mov": {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s16be"},
     ".webm": {"opus", "vorbis"},
+    ".mkv": {"aac", "mp3", "ac3", "eac3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_s24le"},
 }
-RE_ENCODED = {".mp4": "aac", ".mov": "aac", ".webm": "libopus"}
+RE_ENCODED = {".mp4": "aac", ".mov": "aac", ".webm": "libopus", ".mkv": "flac"}
 SAMPLE_RATE = 48000
 BIT_RATE = 192_000
 
@@ -34,7 +35,7 @@ class SoundTrack:
     def __init__(self, source: Path, output: Any, *, suffix: str, offset: Fraction) -> None:
         self._source = source
         self._start = first_picture_time(source) + offset
-        self._keeps_negative = suffix != ".webm"
+        self._keeps_negative = suffix in (".mp4", ".mov")
         self._files = ExitStack()
         reader = self._files.enter_context(open_container(source))
         self._input = audio_track(reader)

@@ -16,10 +16,12 @@ from PIL import Image
 from dtvideo.errors import MediaError, UsageError
 from dtvideo.files import atomic_path
 from dtvideo.images import save_png
-from dtvideo.video.encode import COMMENT, PROFILES, VideoWriter
+from dtvideo.profiles import Profile, suffixes_of
+from dtvideo.provenance import SOURCE_TYPE, XMP_KEYWORD, comment_of, xmp_packet
+from dtvideo.video.encode import VideoWriter
+from dtvideo.video.exr import open_exr, save_exr
 
-ANIMATIONS = (".gif", ".webp")
-FOLDER_PATTERN = "frame.%04d.png"
+FOLDER_PATTERN = "frame.%04d"
 PATTERN = re.compile(r"%(0\d+)?d|#+")
 GIF_FASTEST = 50  # frames per second; browsers show faster ones slowly
 
@@ -48,29 +50,38 @@ def open_writer(
     rate: Fraction,
     audio_from: Path | None = None,
     audio_offset: Fraction = Fraction(0),
-    comment: str = COMMENT,
+    source_type: str = SOURCE_TYPE,
+    profile: Profile | None = None,
+    alpha: bool = False,
+    first: int = 0,
 ) -> FrameWriter:
-    """Return the writer for an output: .mp4 .mov .webm, .gif .webp, a folder or a pattern.
+    """Return the writer for an output: .mp4 .mov .mkv .webm, .gif .webp, a folder or a pattern.
 
-    A pattern holds `%04d` or `####` and ends in .png; a folder gets frame.0000.png and so on,
-    counted from 0. Only movies hold sound.
-    Raises: UsageError V12 for another suffix.
+    A pattern holds `%04d` or `####` and ends in .png or .exr; a folder gets frame.0000.png and so
+    on, or what its profile says. Numbers begin with `first`. Only movies hold sound. Movies keep
+    transparency where `alpha` is set and the profile can; the others hold what they are given.
+    Raises: UsageError V12 for another suffix, M1 when the package for EXR is not installed.
     """
     suffix = output.suffix.lower()
     if PATTERN.search(output.name) or suffix == "" or output.is_dir():
-        return SequenceWriter(output, comment=comment)
-    if suffix in ANIMATIONS:
-        return AnimationWriter(output, rate=rate, comment=comment)
-    if suffix in PROFILES:
+        folder = ".png" if profile is None else profile.suffixes[0]
+        return SequenceWriter(
+            output, rate=rate, source_type=source_type, first=first, suffix=folder
+        )
+    if suffix in suffixes_of("animation"):
+        return AnimationWriter(output, rate=rate, source_type=source_type)
+    if suffix in suffixes_of("movie"):
         return VideoWriter(
             output,
             size=size,
             rate=rate,
             audio_from=audio_from,
             audio_offset=audio_offset,
-            comment=comment,
+            source_type=source_type,
+            profile=profile,
+            alpha=alpha,
         )
-    known = ", ".join((*PROFILES, *ANIMATIONS))
+    known = ", ".join((*suffixes_of("movie"), *suffixes_of("animation")))
     raise UsageError(
         "V12",
         output,
@@ -79,12 +90,14 @@ def open_writer(
     )
 
 
-def frame_path(output: Path, index: int) -> Path:
-    """Return the file of frame `index` of a folder or a frame pattern."""
+def frame_path(output: Path, index: int, *, suffix: str = ".png") -> Path:
+    """Return the file of number `index` of a folder, whose files have a suffix, or of a pattern."""
     if not PATTERN.search(output.name):
-        output = output / FOLDER_PATTERN
-    if output.suffix.lower() != ".png":
-        raise UsageError("V12", output, "frames are written as .png", "end the pattern in .png")
+        output = output / f"{FOLDER_PATTERN}{suffix}"
+    if output.suffix.lower() not in suffixes_of("frames"):
+        raise UsageError(
+            "V12", output, "frames are written as .png or .exr", "end the pattern in .png"
+        )
 
     def number(match: re.Match[str]) -> str:
         width = len(match[0]) if match[0].startswith("#") else int(match[1] or 0)
@@ -94,19 +107,38 @@ def frame_path(output: Path, index: int) -> Path:
 
 
 class SequenceWriter:
-    """One PNG per frame; each appears under its name when it is complete."""
+    """One PNG or EXR per frame; each appears under its name when it is complete."""
 
-    def __init__(self, output: Path, *, comment: str = COMMENT) -> None:
+    def __init__(
+        self,
+        output: Path,
+        *,
+        rate: Fraction = Fraction(25),
+        source_type: str = SOURCE_TYPE,
+        first: int = 0,
+        suffix: str = ".png",
+    ) -> None:
         self.output = output
         self.frames = 0
-        self._text = {"Comment": comment}
+        self._rate = rate
+        self._source_type = source_type
+        self._first = first
+        self._suffix = suffix
+        self._is_exr = frame_path(output, first, suffix=suffix).suffix.lower() == ".exr"
+        if self._is_exr:
+            open_exr()
+        self._text = {"Comment": comment_of(source_type), XMP_KEYWORD: xmp_packet(source_type)}
 
     def __enter__(self) -> "SequenceWriter":
         return self
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         """Save the next frame."""
-        save_png(frame_path(self.output, self.frames), frame, text=self._text)
+        path = frame_path(self.output, self._first + self.frames, suffix=self._suffix)
+        if self._is_exr:
+            save_exr(path, frame, rate=self._rate, source_type=self._source_type)
+        else:
+            save_png(path, frame, text=self._text)
         self.frames += 1
 
     def __exit__(
@@ -126,10 +158,10 @@ class AnimationWriter:
     Viewers may join equal neighbours to one longer frame.
     """
 
-    def __init__(self, path: Path, *, rate: Fraction, comment: str = COMMENT) -> None:
+    def __init__(self, path: Path, *, rate: Fraction, source_type: str = SOURCE_TYPE) -> None:
         self.path = path
         self.frames = 0
-        self._comment = comment
+        self._source_type = source_type
         self._is_gif = path.suffix.lower() == ".gif"
         self._keep_every = -(-rate // GIF_FASTEST) if self._is_gif else 1
         self._rate = rate / self._keep_every
@@ -171,7 +203,9 @@ class AnimationWriter:
             raise MediaError("V5", self.path, "no frame was written", "check the frame range")
         first, *durations = self._pictures(), *self._durations()
         with atomic_path(self.path) as temporary:
-            options = {"comment": self._comment} if self._is_gif else {"quality": 90}
+            options: dict[str, object] = {"comment": comment_of(self._source_type)}
+            if not self._is_gif:
+                options = {"quality": 90, "xmp": xmp_packet(self._source_type).encode("utf-8")}
             next(first).save(
                 temporary,
                 format=self.path.suffix[1:].upper(),

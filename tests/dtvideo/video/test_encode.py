@@ -122,7 +122,7 @@ def test_unknown_suffix_is_a_usage_error(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_full_disk_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dtvideo.video.encode._create", lambda path, profile: av.open(
+    monkeypatch.setattr("dtvideo.video.encode._create", lambda *_: av.open(
         "/dev/full", "w", format="mpegts"))  # fmt: skip
     frames = [np.random.default_rng(k).integers(0, 255, (240, 320, 3), np.uint8) for k in range(30)]
     with pytest.raises(ResourceError, match="disk is full") as caught:
