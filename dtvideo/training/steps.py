@@ -16,6 +16,8 @@ from dtvideo.training.checkpoints import TrainingState, load_checkpoint, save_ch
 LossAt = Callable[[int], tuple[Tensor, Mapping[str, float]]]
 """The loss of a step and further figures for the log, as a function of the step alone."""
 Report = Callable[[str], None]
+RateOf = Callable[[str], float]
+"""What the learning rate is multiplied by for the parameter of a name."""
 CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
 
 
@@ -61,14 +63,16 @@ def optimise(
     *,
     folder: Path,
     report: Report = print,
+    rate_of: RateOf | None = None,
 ) -> TrainingState:
     """Minimise `loss_at(step)` from the last checkpoint in `folder` to the last step.
 
     Since the loss is a function of the step alone, a run that was stopped goes on exactly as
     one that was not. Writes `checkpoint.safetensors` and one JSON line per log into `folder`.
+    rate_of: for models of which parts learn at rates of their own.
     Raises: ModelError as `load_checkpoint`; QualityError M7 when the loss is not finite.
     """
-    state = _open_state(module, settings, folder)
+    state = _open_state(module, settings, folder, rate_of or _same_rate)
     path = folder / CHECKPOINT
     log = _Log(folder / LOG, report, since=state.step)
     while state.step < settings.steps:
@@ -78,11 +82,23 @@ def optimise(
     return state
 
 
-def _open_state(module: nn.Module, settings: OptimiserSettings, folder: Path) -> TrainingState:
+def _same_rate(name: str) -> float:
+    return 1.0
+
+
+def _open_state(
+    module: nn.Module, settings: OptimiserSettings, folder: Path, rate_of: RateOf
+) -> TrainingState:
     folder.mkdir(parents=True, exist_ok=True)
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(rate_of(name), []).append(parameter)
     optimiser = torch.optim.AdamW(
-        trainable, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
+        [{"params": group, "factor": factor} for factor, group in groups.items()],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        betas=(0.9, 0.99),
     )
     average = {name: value.detach().clone() for name, value in module.named_parameters()}
     state = TrainingState(module, optimiser, average)
@@ -95,7 +111,7 @@ def _advance(
     state: TrainingState, loss_at: LossAt, settings: OptimiserSettings, log: "_Log"
 ) -> None:
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate_at(state.step, settings)
+        group["lr"] = group["factor"] * learning_rate_at(state.step, settings)
     loss, figures = loss_at(state.step)
     if not math.isfinite(loss.item()):
         problem = f"is {loss.item()} at step {state.step}"
