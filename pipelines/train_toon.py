@@ -95,9 +95,7 @@ def train_stage(
     folder = run / stage
     with pinned_threads(settings.threads):
         if stage == "keypoints":
-            train_keypoints(
-                settings.keypoints, folder, start=start, device=device, report=report
-            )
+            train_keypoints(settings.keypoints, folder, start=start, device=device, report=report)
         else:
             train_denoiser(
                 settings.denoiser,
@@ -123,9 +121,7 @@ def pinned_threads(count: int) -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def run_tokenizer(
-    run: Path, *, start: Path | None = None, captions: int = 4000
-) -> CLIPTokenizer:
+def run_tokenizer(run: Path, *, start: Path | None = None, captions: int = 4000) -> CLIPTokenizer:
     """Return the run's tokenizer: that of `start`, or made from the drawn world's captions.
 
     It is made once and kept.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from dtvideo.puppet import Puppet
 from dtvideo.toon.world import (
@@ -20,7 +20,7 @@ from dtvideo.toon.world.backgrounds import paint_background
 from dtvideo.toon.world.motion import motions, unit
 from dtvideo.toon.world.scene import moved_camera
 
-PICTURES, LESSONS, FIGURES = 0x70, 0x1E, 0x4B
+SCENES, LESSONS, FIGURES = 0x70, 0x1E, 0x4B
 """Last keys of random draws: what they are for."""
 
 UNSURE = 0.3
@@ -29,30 +29,9 @@ UNSURE_SPREAD = 0.01
 """Standard deviation of how far, in parts of the picture's side."""
 
 
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """A chunk of pictures with the masks of their figures."""
-
-    images: UInt8[np.ndarray, "n h w 3"]
-    masks: Bool[np.ndarray, "n h w"]
-
-
-def picture_chunk(seed: int, index: int, *, scenes: int, per_scene: int, size: int) -> Pictures:
-    """Draw chunk `index` of an endless sequence of pictures of training identities."""
-    drawings: list[Drawing] = []
-    for number in range(scenes):
-        identity, key = _scene_keys(seed, index * scenes + number)
-        scene = sample_scene(identity, key=key)
-        drawings += scene_drawings(scene, per_scene, key=key, size=(size, size))
-    return Pictures(
-        images=np.stack([drawing.image for drawing in drawings]),
-        masks=np.stack([drawing.mask > 0.5 for drawing in drawings]),
-    )
-
-
 def _scene_keys(seed: int, number: int) -> tuple[int, int]:
     """Return the identity and the scene key of one scene of an endless sequence."""
-    rng = np.random.default_rng((seed, number, PICTURES))
+    rng = np.random.default_rng((seed, number, SCENES))
     identity = int(rng.integers(TRAIN_IDENTITIES.start, TRAIN_IDENTITIES.stop))
     return identity, int(rng.integers(2**31))
 

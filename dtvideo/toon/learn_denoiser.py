@@ -81,7 +81,7 @@ class DenoiserTraining:
     """Weight of a latent of the figure; one of the ground counts 1."""
     weight_limit: float = 2.0
     """Limit of the loss weight 1 / (1 - abar) of clean pictures."""
-    bend: float = 0.5
+    bend: float = 1.0
     """Error, in latents, from which the loss grows linearly instead of with the square."""
 
     def __post_init__(self) -> None:
@@ -236,7 +236,7 @@ def denoising_loss(
 
     alphas: the scheduler's abar of each timestep. The loss weighs noise levels, the figure and
     pictures without a coarse frame, and is milder to large errors. The figures are mean squares
-    of pictures with ("refined") and without ("bare") a coarse frame; what a batch lacks is left out.
+    of pictures with ("refined") and without ("bare") a coarse frame, where a batch has such.
     """
     generator = keyed_generator(settings.seed, "denoiser", step)
     plan = make_plan(settings, generator)
@@ -276,8 +276,7 @@ def _picture_losses(
     size: tuple[int, int],
 ) -> Float[Tensor, " n"]:
     """Return the pseudo-Huber loss of each picture: the square of small errors, linear beyond."""
-    bend = settings.bend
-    bent = 2 * bend**2 * ((1 + (error / bend).square()).sqrt() - 1)
+    bent = 2 * error.square() / (1 + (1 + (error / settings.bend).square()).sqrt())
     weighted = figure_weights(masks, settings.figure_weight, size=size) * bent
     return weighted.mean(dim=(1, 2, 3))
 

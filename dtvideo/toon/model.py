@@ -12,12 +12,12 @@ from dtvideo.toon.tokenizer import MAX_TOKENS
 
 SIZE = 128
 """Side of the pictures that the model is trained on, in pixels."""
-PATCH = 4
+PATCH = 2
 """Side of a patch that is one latent, in pixels."""
 LATENT_CHANNELS = 3 * PATCH**2
 TEXT_WIDTH = 96
-CHANNELS = (64, 96, 160)
-HEADS = (2, 3, 5)
+CHANNELS = (32, 64, 96, 160)
+HEADS = (1, 2, 3, 5)
 
 
 def build_autoencoder() -> PatchAutoencoder:
@@ -30,20 +30,25 @@ def build_unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=SIZE // PATCH,
         out_channels=LATENT_CHANNELS,
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         **_encoder_half(),
     )
 
 
 def build_controlnet() -> ControlNetModel:
     """Return an untrained pose ControlNet that fits `build_unet`."""
-    return ControlNetModel(conditioning_embedding_out_channels=(16, 32, 64), **_encoder_half())
+    return ControlNetModel(conditioning_embedding_out_channels=(16, 32), **_encoder_half())
 
 
 def _encoder_half() -> dict[str, object]:
     return {
         "in_channels": 2 * LATENT_CHANNELS,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "down_block_types": (
+            "DownBlock2D",
+            "DownBlock2D",
+            "CrossAttnDownBlock2D",
+            "CrossAttnDownBlock2D",
+        ),
         "block_out_channels": CHANNELS,
         "layers_per_block": 1,
         "cross_attention_dim": TEXT_WIDTH,

@@ -1,5 +1,7 @@
 """The toon model's latents: square patches of pixels, laid onto the channels; nothing is lost."""
 
+from collections.abc import Sequence
+
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
@@ -32,11 +34,11 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     @register_to_config
     def __init__(
         self,
-        patch_size: int = 4,
+        patch_size: int = 2,
         sample_size: int = 128,
         scaling_factor: float = 2.5,
         latent_channels: int | None = None,
-        block_out_channels: tuple[int, ...] | None = None,
+        block_out_channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if patch_size < 1 or patch_size & (patch_size - 1):

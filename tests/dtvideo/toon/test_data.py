@@ -2,24 +2,36 @@ import numpy as np
 import pytest
 
 from dtvideo.puppet import coarse_frame
-from dtvideo.toon.data import figure_chunk, lesson, moving_pair, picture_chunk
-from dtvideo.toon.world import sample_scene
+from dtvideo.toon.data import _scene_keys, figure_chunk, lesson, moving_pair
+from dtvideo.toon.world import sample_scene, scene_drawings
 
 
 def test_a_chunk_is_a_function_of_seed_and_index():
-    first, again = (picture_chunk(1, 2, scenes=1, per_scene=2, size=32) for _ in range(2))
+    first, again = (figure_chunk(1, 2, count=2, size=32) for _ in range(2))
     np.testing.assert_array_equal(first.images, again.images)
-    np.testing.assert_array_equal(first.masks, again.masks)
+    np.testing.assert_array_equal(first.bodies, again.bodies)
     for seed, index in ((1, 3), (2, 2)):
-        other = picture_chunk(seed, index, scenes=1, per_scene=2, size=32)
+        other = figure_chunk(seed, index, count=2, size=32)
         assert not np.array_equal(first.images, other.images)
 
 
 def test_chunks_continue_one_another():
-    """Scene 1 of a chunk of two is scene 0 of the next chunk of one."""
-    both = picture_chunk(5, 0, scenes=2, per_scene=1, size=32)
-    second = picture_chunk(5, 1, scenes=1, per_scene=1, size=32)
+    """Figure 1 of a chunk of two is figure 0 of the next chunk of one."""
+    both = figure_chunk(5, 0, count=2, size=32)
+    second = figure_chunk(5, 1, count=1, size=32)
     np.testing.assert_array_equal(both.images[1:], second.images)
+
+
+def test_some_references_have_key_points_as_a_detector_finds_them():
+    far = []
+    for number in range(20):
+        identity, key = _scene_keys(3, number)
+        exact = scene_drawings(sample_scene(identity, key=key), 1, key=key, size=(48, 48))[0].pose
+        found = lesson(3, number, sequels=0, size=48).reference.pose
+        far.append(np.nanmean(np.linalg.norm(found.body[:, :2] - exact.body[:, :2], axis=1)))
+    moved = [one for one in far if one > 0]
+    assert 2 <= len(moved) <= 12
+    assert np.mean(moved) == pytest.approx(0.01 * 48 * (np.pi / 2) ** 0.5, rel=0.25)
 
 
 def test_a_lesson_shows_one_character_and_its_coarse_frames():

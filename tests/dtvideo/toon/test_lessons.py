@@ -13,8 +13,7 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def vae():
-    torch.manual_seed(0)
-    vae = build_autoencoder().eval().requires_grad_(False)
+    vae = build_autoencoder()
     vae.register_to_config(scaling_factor=0.5)
     return vae
 
