@@ -24,6 +24,10 @@ class ExplainedError(Exception):
         self.remedy = remedy
         super().__init__(str(self))
 
+    def __reduce__(self) -> tuple[type["ExplainedError"], tuple[str, str, str, str]]:
+        """Let the error travel between processes."""
+        return type(self), (self.code, self.subject, self.problem, self.remedy)
+
     def __str__(self) -> str:
         line = f"error[{self.code}]: {self.subject}: {self.problem}"
         line = f"{line} · {self.remedy}" if self.remedy else line
