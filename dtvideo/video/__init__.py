@@ -6,7 +6,16 @@ with open_writer(output, size=..., rate=info.rate, audio_from=info) as writer: .
 """
 
 from dtvideo.video.encode import VideoWriter
+from dtvideo.video.limits import VideoLimits
 from dtvideo.video.read import VideoInfo, probe, read_frames
 from dtvideo.video.writers import FrameWriter, open_writer
 
-__all__ = ["FrameWriter", "VideoInfo", "VideoWriter", "open_writer", "probe", "read_frames"]
+__all__ = [
+    "FrameWriter",
+    "VideoInfo",
+    "VideoLimits",
+    "VideoWriter",
+    "open_writer",
+    "probe",
+    "read_frames",
+]

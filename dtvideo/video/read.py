@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError
 from dtvideo.video.container import audio_track, open_container, video_track
+from dtvideo.video.limits import VideoLimits
 from dtvideo.video.picture import (
     HIGH_DYNAMIC_RANGE,
     ODD_ANGLE_DEGREES,
@@ -25,7 +26,6 @@ from dtvideo.video.picture import (
 from dtvideo.video.timing import choose_rate, count_ticks, nearest_frames, steady_times
 
 MINIMUM_SIDE = 16
-MAXIMUM_PIXELS = 8192 * 8192
 MOST_REPEATS = 20
 
 
@@ -85,16 +85,20 @@ class _First:
     interlaced: bool
 
 
-def probe(path: Path, *, rate: Fraction | None = None) -> VideoInfo:
+def probe(
+    path: Path, *, rate: Fraction | None = None, limits: VideoLimits | None = None
+) -> VideoInfo:
     """Decode a whole video once and return its facts.
 
     Damage, lying headers and wrong kinds of file come to light here, before any model loads.
-    rate: deliver the frames at this rate instead of the file's own.
-    Raises: MediaError V1-V6, V8, V11, V13, V14, V17.
+    rate: deliver the frames at this rate instead of the file's own; limits: how much is read.
+    Raises: MediaError V1-V6, V8, V10, V11, V13, V14, V17.
     """
+    limits = limits or VideoLimits()
     with open_container(path) as container:
         stream = video_track(container, path)
-        first, stamps, last = _decode_all(container, stream, path)
+        limits.check_header(path, container, stream)
+        first, stamps, last = _decode_all(container, stream, path, limits)
         times = list(steady_times(stamps, _step(stream)))
         declared = (stream.guessed_rate, stream.average_rate, stream.base_rate)
         own, variable = choose_rate(times, map(_fraction, declared))
@@ -168,19 +172,21 @@ def _timed(container: Any, stream: Any, info: VideoInfo) -> Iterator[tuple[Fract
 
 
 def _decode_all(
-    container: Any, stream: Any, path: Path
+    container: Any, stream: Any, path: Path, limits: VideoLimits
 ) -> tuple[_First, list[Fraction | None], Fraction]:
     """Decode everything; return the first frame's facts, all stamps, the last duration."""
     first, stamps, last = None, [], Fraction(0)
     for frame in _decode(container, stream, path):
         size = (frame.width, frame.height)
         if first is None:
+            limits.check_size(path, *size)
             orientation, colours = orientation_of(frame), colours_of(frame)
             first = _First(size, orientation, colours, bool(frame.interlaced_frame))
         elif size != first.size:
             problem = f"changes size from {first.size} to {size} at frame {len(stamps)}"
             raise MediaError("V13", path, problem, "convert it to one size first")
         stamps.append(_stamp(frame))
+        limits.check_count(path, len(stamps))
         last = frame.duration * _time_base(frame) if frame.duration else Fraction(0)
     if first is None:
         raise MediaError("V5", path, "holds no picture that can be decoded", "copy it again")
@@ -236,8 +242,6 @@ def _upright_size(first: _First, stream: Any, path: Path) -> tuple[int, int]:
             f"is {width}x{height} pixels, too small to read a pose",
             f"give a video of at least {MINIMUM_SIDE} pixels on each side",
         )
-    if width * height > MAXIMUM_PIXELS:
-        raise MediaError("V11", path, f"is {width}x{height} pixels, too large", "scale it down")
     return width, height
 
 

@@ -19,6 +19,7 @@ WELL_KNOWN_RATES = tuple(
 RATE_LIMITS = (Fraction(1), Fraction(240))
 REGULAR_WITHIN = 0.45  # of a frame interval; under 0.5 the nearest frame of tick k is frame k
 SNAP_WITHIN = 0.005
+ROUNDED_WITHIN = 0.0003
 USUAL_WITHIN = 0.25
 
 Item = TypeVar("Item")
@@ -56,15 +57,23 @@ def choose_rate(
 ) -> tuple[Fraction | None, bool]:
     """Return the frame rate and whether the clip's own rate varies.
 
-    The first declared rate that the times obey wins. If none does, the rate is that of the
-    usual gap, moved to a well-known rate within half a per cent. None: nothing usable.
+    The first declared rate that the times obey wins, and before it a well-known one that was
+    rounded to it, such as 30000/1001 to 29.97. If none does, the rate is that of the usual gap,
+    moved to a well-known rate within half a per cent. None: nothing usable.
     """
     usable = [rate for rate in declared if rate and RATE_LIMITS[0] <= rate <= RATE_LIMITS[1]]
     usual = usual_rate(times)
-    for rate in [*usable, usual]:
+    told = [near for one in usable for near in (_unrounded(one), one)]
+    for rate in [*told, usual]:
         if rate and is_regular(times, rate):
             return rate, False
     return usual, True
+
+
+def _unrounded(rate: Fraction) -> Fraction:
+    """Return the well-known rate that a declared one is a rounding of, or itself."""
+    nearest = min(WELL_KNOWN_RATES, key=lambda known: abs(known - rate))
+    return nearest if abs(nearest - rate) <= ROUNDED_WITHIN * rate else rate
 
 
 def usual_rate(times: Sequence[Fraction]) -> Fraction | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from dtvideo.errors import MediaError
-from dtvideo.video import probe, read_frames
+from dtvideo.video import VideoLimits, probe, read_frames
 from tests.media import number_of, numbered_frame, write_video
 
 MakeVideo = Callable[..., Path]
@@ -125,6 +126,32 @@ def test_another_rate_keeps_the_length_in_seconds(make_video: MakeVideo) -> None
     assert numbers(path, Fraction(30)) == list(range(0, 60, 2))
 
 
+def test_v10_too_many_frames_are_refused_by_the_header_before_any_is_decoded(
+    make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(frames=40)
+    assert probe(path, limits=VideoLimits(frames=40)).frames == 40
+    monkeypatch.setattr("dtvideo.video.read._decode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(MediaError, match=r"holds about 40 frames; at most 39.*--max-frames") as e:
+        probe(path, limits=VideoLimits(frames=39))
+    assert (e.value.code, e.value.exit_code) == ("V10", 3)
+    with pytest.raises(MediaError, match=r"is 64x48 pixels, more than 3071 in all.*--max-pixels"):
+        probe(path, limits=VideoLimits(pixels=3071))
+
+
+def test_v10_a_header_that_tells_less_than_there_is_does_not_get_past_the_limit(
+    make_video: MakeVideo,
+) -> None:
+    path = make_video("a.avi", 40, codec="mpeg4")
+    content = bytearray(path.read_bytes())
+    for name, offset in ((b"avih", 16), (b"strh", 32)):
+        struct.pack_into("<I", content, content.index(name) + 8 + offset, 5)
+    path.write_bytes(content)
+    with pytest.raises(MediaError, match="at most 20 are read") as caught:
+        probe(path, limits=VideoLimits(frames=20))
+    assert caught.value.code == "V10"
+
+
 @pytest.mark.parametrize("size", [(8, 64), (64, 8)])
 def test_v11_tiny_video_is_refused(size: tuple[int, int], make_video: MakeVideo) -> None:
     with pytest.raises(MediaError, match=f"{size[0]}x{size[1]} pixels, too small") as caught:
@@ -153,6 +180,52 @@ def test_v14_rate_that_is_no_rate_asks_for_one(make_video: MakeVideo) -> None:
         probe(path)
     assert caught.value.code == "V14"
     assert probe(path, rate=Fraction(1)).frames > 100
+
+
+def test_v13_of_several_tracks_the_first_is_used_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        tracks = [container.add_stream("libx264", rate=25) for _ in range(2)]
+        for track in tracks:
+            track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for k in range(5):
+            for track, number in zip(tracks, (k, 200 + k), strict=True):
+                frame = av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24")
+                container.mux(track.encode(frame))
+        for track in tracks:
+            container.mux(track.encode(None))
+    assert "several video tracks" in probe(path).notices[0]
+    assert numbers(path) == list(range(5))
+
+
+def test_v13_pixels_that_are_not_square_are_made_so(make_video: MakeVideo) -> None:
+    info = probe(make_video("a.mkv", 3, shape=Fraction(4, 3)))
+    assert info.size == (85, 48)
+
+
+@pytest.mark.parametrize(
+    ("told", "rate"),
+    [(Fraction(2997, 100), NTSC), (Fraction(2398, 100), Fraction(24000, 1001)),
+     (Fraction(1), Fraction(1)), (Fraction(239), Fraction(239))],
+)  # fmt: skip
+def test_v14_a_rounded_rate_is_snapped_and_an_exotic_one_kept(
+    told: Fraction, rate: Fraction, make_video: MakeVideo
+) -> None:
+    info = probe(make_video("a.mp4", 12, rate=told))
+    assert (info.rate, info.frames, info.variable_rate) == (rate, 12, False)
+
+
+def test_v15_gif_and_apng_are_videos_and_animated_webp_is_refused_by_name(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(numbered_frame(k)) for k in range(5)]
+    for name, kind in (("a.gif", "GIF"), ("a.apng", "PNG"), ("a.webp", "WebP")):
+        path = tmp_path / name
+        pictures[0].save(path, kind, save_all=True, append_images=pictures[1:], duration=40)
+        if kind == "WebP":
+            with pytest.raises(MediaError, match="no known video format") as caught:
+                probe(path)
+            assert (caught.value.code, caught.value.exit_code) == ("V2", 3)
+        else:
+            assert (probe(path).rate, numbers(path)) == (Fraction(25), list(range(5)))
 
 
 def test_v16_file_that_changes_between_probe_and_read_is_refused(make_video: MakeVideo) -> None:
