@@ -25,6 +25,8 @@ from pipelines.flags import (
     animate_parser,
     reader,
 )
+from pipelines.generate_commands import add_generate
+from pipelines.subject_commands import add_train_subject
 
 if TYPE_CHECKING:
     from pipelines.job import RenderJob
@@ -32,11 +34,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 TERMINATED = 143
 UNFINISHED_COMMANDS = {
-    "generate": "animate renders motion; pictures from text come later",
     "models": "give --model a folder that is already on disk",
-}
-UNFINISHED_TRAINING = {
-    "subject": "animate needs no training for a new character",
 }
 
 
@@ -118,6 +116,7 @@ def toolbox_parser() -> Parser:
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
     animate_tool = tools.add_parser("animate", help="one picture performs one video")
     add_animate_arguments(animate_tool, animate_command)
+    add_generate(tools.add_parser("generate", help="pictures of one character from words"))
     _add_poses(tools.add_parser("poses", help="find, draw and convert key points"))
     _add_train(tools.add_parser("train", help="train the built-in model"))
     _add_evaluate(tools.add_parser("evaluate", help="measure results against the truth"))
@@ -236,8 +235,7 @@ def _add_train(parser: Parser) -> None:
     )
     encoder.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps")
     encoder.set_defaults(command=train_encoder_command)
-    for name, remedy in UNFINISHED_TRAINING.items():
-        tools.add_parser(name, help=NOT_YET).refusal = remedy
+    add_train_subject(tools.add_parser("subject", help="teach a model one character"))
 
 
 def train_toon_command(arguments: argparse.Namespace) -> int:

@@ -127,6 +127,11 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         type=Path,
         help="OpenPose JSON folder or clip file, instead of VIDEO",
     )
+    add_character(group)
+
+
+def add_character(group: argparse._ArgumentGroup) -> None:
+    """Add what is known of the character, and the model that draws it."""
     group.add_argument(
         "--ref-pose",
         dest="reference_pose",
@@ -168,14 +173,19 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
 
 def _add_picture(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--size", metavar="WxH", type=reader("parse_size"), help="rounded up if need be"
-    )
-    group.add_argument(
         "--background",
         metavar="WHAT",
         type=reader("parse_background"),
         default="reference",
         help="reference, driver, alpha or a colour",
+    )
+    add_words(group)
+
+
+def add_words(group: argparse._ArgumentGroup) -> None:
+    """Add the size of a picture and the words about it."""
+    group.add_argument(
+        "--size", metavar="WxH", type=reader("parse_size"), help="rounded up if need be"
     )
     group.add_argument("--prompt", metavar="TEXT", default="", help="what the picture shows")
     group.add_argument("--negative-prompt", metavar="TEXT", default="", help="what to avoid")
@@ -211,6 +221,7 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_poses(group: argparse._ArgumentGroup) -> None:
+    add_reference_pose(group)
     group.add_argument(
         "--detector",
         metavar="NAME",
@@ -218,24 +229,11 @@ def _add_poses(group: argparse._ArgumentGroup) -> None:
         help="mediapipe, openpose, dwpose or toon: finds the driver's pose",
     )
     group.add_argument(
-        "--ref-detector",
-        dest="reference_detector",
-        metavar="NAME",
-        help="the same for the picture (toon, then mediapipe)",
-    )
-    group.add_argument(
         "--person",
         metavar="WHO",
         type=reader("parse_person"),
         default="largest",
         help="of several: a number from 1, left, right, largest or x,y",
-    )
-    group.add_argument(
-        "--ref-person",
-        dest="reference_person",
-        metavar="WHO",
-        type=reader("parse_person"),
-        help="the same for the picture",
     )
     group.add_argument(
         "--face", metavar="off|weak|full", help="the driver's face; weak: eyes and mouth"
@@ -249,10 +247,24 @@ def _add_poses(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_reference_pose(group: argparse._ArgumentGroup) -> None:
+    """Add how the pose of the character's picture is found."""
+    group.add_argument(
+        "--ref-detector",
+        dest="reference_detector",
+        metavar="NAME",
+        help="finds the picture's pose (toon, then mediapipe)",
+    )
+    group.add_argument(
+        "--ref-person",
+        dest="reference_person",
+        metavar="WHO",
+        type=reader("parse_person"),
+        help="who of the people in the picture",
+    )
+
+
 def _add_method(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--seed", metavar="N", type=int, default=0)
-    group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
-    group.add_argument("--scheduler", metavar="NAME", help="ddim, euler, dpm++, unipc or lcm")
     group.add_argument(
         "--ref-weight",
         dest="reference_weight",
@@ -269,6 +281,15 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         default=1.0,
         help="weight of the previous frame's features (1)",
     )
+    group.add_argument("--puppet", action=Refuse, nargs="?", **HIDDEN)
+    add_sampling(group)
+
+
+def add_sampling(group: argparse._ArgumentGroup) -> None:
+    """Add how a picture is denoised and guided."""
+    group.add_argument("--seed", metavar="N", type=int, default=0)
+    group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
+    group.add_argument("--scheduler", metavar="NAME", help="ddim, euler, dpm++, unipc or lcm")
     group.add_argument("--guidance", metavar="MODE", help="interleaved, averaged, text or none")
     group.add_argument("--ref-guidance", dest="reference_guidance", metavar="S", type=float)
     group.add_argument("--text-guidance", metavar="S", type=float)
@@ -291,10 +312,16 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         type=float,
         help="read each part of the body from the same part of the picture, such as 20 (0: off)",
     )
-    group.add_argument("--puppet", action=Refuse, nargs="?", **HIDDEN)
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--dry-run", action="store_true", help="check and plan, render nothing")
+    group.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
+    add_running(group)
+
+
+def add_running(group: argparse._ArgumentGroup) -> None:
+    """Add where and how a job runs."""
     group.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps")
     group.add_argument(
         "--dtype", metavar="NAME", default="auto", help="auto, float32, float16 or bfloat16"
@@ -307,7 +334,5 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--threads", metavar="N", type=int, help="processor threads")
     group.add_argument("--strict", action="store_true", help="an error where a guess is made")
-    group.add_argument("--dry-run", action="store_true", help="check and plan, render nothing")
     group.add_argument("--overwrite", action="store_true", help="replace what is there")
-    group.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
     group.add_argument("--progress", metavar="bar|json|none", default="bar")
