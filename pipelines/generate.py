@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -54,7 +55,8 @@ class Generated:
 class Studio:
     """Everything that the first picture needs.
 
-    pose: what the character is to take, on the working canvas.
+    pose: what the character is to take, on the working canvas. guide: the model's ControlNet,
+    also where the pipeline goes without.
     """
 
     pipeline: AnimationBase
@@ -63,6 +65,7 @@ class Studio:
     subject: Subject
     pose: Pose
     sidecar: Sidecar
+    guide: Any
 
 
 def generate(job: GenerateJob, progress: Progress | None = None) -> Generated:
@@ -90,7 +93,10 @@ def open_studio(job: GenerateJob, progress: Progress) -> Studio:
     if job.threads is not None:
         set_threads(job.threads)
     with progress.stage("load model", None):
-        pipeline = _load(job)
+        pipeline = load_model(job, needs_controlnet=job.pose is not None)
+        guide = pipeline.controlnet
+        if job.pose is None and not pipeline.is_coarse_conditioned:
+            pipeline.register_modules(controlnet=None)
         sidecar.model = describe_model(job, pipeline)
     settings = clip_settings(job, pipeline)
     with progress.stage("read reference", None):
@@ -104,7 +110,7 @@ def open_studio(job: GenerateJob, progress: Progress) -> Studio:
     }
     subject = _subject(job, reference)
     pipeline.check_inputs(subject, settings)
-    return Studio(pipeline, settings, reference, subject, pose, sidecar)
+    return Studio(pipeline, settings, reference, subject, pose, sidecar, guide)
 
 
 def draw_pictures(
@@ -144,14 +150,6 @@ def _open_inputs(job: GenerateJob) -> tuple[LoadedImage, Sidecar]:
             check_input(path)
             sidecar.add_input(role, path)
     return loaded, sidecar
-
-
-def _load(job: GenerateJob) -> AnimationBase:
-    """Load the model; one that starts from noise is told a layout only when there is one."""
-    pipeline = load_model(job, needs_controlnet=job.pose is not None)
-    if job.pose is None and not pipeline.is_coarse_conditioned:
-        pipeline.register_modules(controlnet=None)
-    return pipeline
 
 
 def _prepare(

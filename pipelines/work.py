@@ -48,7 +48,7 @@ class Work:
         """
         path = self.folder / RECIPE
         if self.is_begun:
-            different = differences(_read(path), recipe)
+            different = differences(read_recipe(path), recipe)
             if not different:
                 return
             if not again:
@@ -120,8 +120,8 @@ def _may_go_on(error: BaseException) -> bool:
     return not isinstance(error, ExplainedError) or error.exit_code == TRY_AGAIN
 
 
-def _read(path: Path) -> dict[str, object]:
-    """Return what was noted; nothing when it cannot be read."""
+def read_recipe(path: Path) -> dict[str, object]:
+    """Return what was noted of a run; nothing when it cannot be read."""
     try:
         noted = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,0 +1,75 @@
+"""The words of `dtvideo train subject`.
+
+Only the standard library is imported here; the rest on use, so that `--help` answers at once.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipelines.flags import add_character, add_reference_pose, add_running, add_words
+
+JOB_WORDS = {"regular": "count", "picture_steps": "steps"}
+"""Flags of which the job of the regular pictures knows under another name."""
+TRAINING_WORDS = (
+    "class_word", "steps", "rank", "learning_rate", "token_rate", "lora_rate", "prior_weight",
+    "seed", "checkpoint_every", "sheet_every",
+)  # fmt: skip
+
+
+def add_train_subject(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `dtvideo train subject`."""
+    parser.add_argument("reference", metavar="REF", type=Path, help="picture of the character")
+    parser.add_argument(
+        "--class", dest="class_word", metavar="WORD", required=True, help="what it is: 1girl, dog"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, required=True, help="where the model goes"
+    )
+    _add_training(parser.add_argument_group("training"))
+    words = parser.add_argument_group("regular pictures")
+    add_words(words)
+    words.add_argument("--regular", metavar="N", type=int, default=32, help="how many (32)")
+    words.add_argument("--ref-weight", dest="reference_weight", metavar="W", type=float)
+    words.add_argument(
+        "--picture-steps", metavar="N", type=int, help="denoising steps (the model's own)"
+    )
+    inputs = parser.add_argument_group("inputs")
+    add_character(inputs)
+    add_reference_pose(inputs)
+    add_running(parser.add_argument_group("running"))
+    parser.set_defaults(command=_train, dtype="float32")
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    numbers = (
+        ("--steps", int, "800; each with the reference and a regular picture"),
+        ("--rank", int, "of a LoRA; 0 trains the whole model (0)"),
+        ("--learning-rate", float, "1e-6"),
+        ("--token-rate", float, "of the new word (5e-3)"),
+        ("--lora-rate", float, "of the LoRA (1e-4)"),
+        ("--prior-weight", float, "of the regular pictures (1)"),
+        ("--seed", int, "0"),
+        ("--checkpoint-every", int, "steps (100)"),
+        ("--sheet-every", int, "steps between sheets of samples (200)"),
+    )
+    for flag, kind, text in numbers:
+        group.add_argument(flag, metavar="N", type=kind, help=text)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """Teach a model one character and print the folder of the result."""
+    from pipelines.generate_job import GenerateJob
+    from pipelines.train_subject import SubjectTraining, train_subject
+
+    values = dict(vars(arguments))
+    training = {name: values.pop(name) for name in TRAINING_WORDS}
+    told = {name: value for name, value in training.items() if value is not None}
+    for name in ("progress", "command", "tool", "what"):
+        values.pop(name, None)
+    renamed = {JOB_WORDS.get(name, name): value for name, value in values.items()}
+    words = renamed.pop("prompt") or f"A {arguments.class_word}"
+    job = GenerateJob(**{**renamed, "prompt": words, "loras": tuple(renamed["loras"])})
+    settings = SubjectTraining(**told)
+    print(train_subject(settings, job, report=lambda text: print(text, file=sys.stderr)))
+    return 0
