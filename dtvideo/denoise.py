@@ -50,7 +50,12 @@ def first_step(scheduler: Scheduler, strength: float) -> int:
         raise UsageError("M11", "strength", f"is {strength}", "give a number above 0, up to 1")
     steps: int = scheduler.num_inference_steps
     order: int = getattr(scheduler, "order", 1)
-    return (steps - max(1, round(steps * strength))) * order
+    return (steps - steps_made(steps, strength)) * order
+
+
+def steps_made(steps: int, strength: float) -> int:
+    """Return how many of a schedule's steps follow a start that holds `strength` of noise."""
+    return max(1, round(steps * strength))
 
 
 def noised_input(

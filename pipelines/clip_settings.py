@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from dtvideo.denoise import steps_made
 from dtvideo.errors import UsageError
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.seeds import MAX_SEED
@@ -21,10 +22,11 @@ class ClipSettings:
     align: how strongly a token prefers the same part of the body in the reference and the previous
     frame, 0 to 500 per squared torso length; 0 is the paper.
     start_strength: share of noise in the beginning, above 0: 1 starts from noise alone, less from
-    the coarse frame noised to that level.
+    the coarse frame noised to that level, which leaves out the steps before it.
     shared_noise: share of the starting noise that all frames have in common, 0 to 1.
     cache_memory: bytes that the reference features may take; half of what is free when None.
-    Raises: UsageError M11 for a value out of its range.
+    Raises: UsageError M11 for a value out of its range, and for a start_strength below 1 that
+    leaves out no step.
     """
 
     seed: int = 0
@@ -46,6 +48,7 @@ class ClipSettings:
         _check_range("beta", self.beta, 0, 2)
         _check_range("align", self.align, 0, 500)
         _check_range("start_strength", self.start_strength, 1e-6, 1)
+        _check_start(self.start_strength, self.steps)
         _check_range("shared_noise", self.shared_noise, 0, 1)
         _check_range("cache_memory", self.cache_memory or 0, 0, 2**60)
 
@@ -63,6 +66,16 @@ class ClipSettings:
             )
         guidance = GuidanceSettings(**{name: values[name] for name in values if name in guided})
         return cls(guidance=guidance, **{name: values[name] for name in values if name in own})
+
+
+def _check_start(strength: float, steps: int) -> None:
+    if strength < 1 and steps_made(steps, strength) == steps:
+        raise UsageError(
+            "M11",
+            "start_strength (--puppet)",
+            f"is {strength}, which changes nothing in {steps} steps",
+            "take more --steps, or 1 to start from noise alone",
+        )
 
 
 def _check_range(name: str, value: float | int, low: float | int, high: float | int) -> None:

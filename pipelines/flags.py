@@ -12,10 +12,6 @@ from typing import Any, NoReturn
 EXAMPLE = "example: animate hero.png dance.mp4"
 NOT_YET = "is not in this version"
 HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
-UNFINISHED_FLAGS = {
-    "--puppet": "the built-in model uses its coarse frame by itself",
-}
-
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -75,15 +71,6 @@ class Parser(argparse.ArgumentParser):
             remedy = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
             raise usage_error("U1", self.prog, f"{unknown[0]!r} is not understood", remedy)
         return arguments
-
-
-class Refuse(argparse.Action):
-    """A flag that exists in name only: using it is an error that says so."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *details: object) -> NoReturn:
-        """Refuse the flag by name."""
-        flag = str(details[-1])
-        raise usage_error("U2", flag, NOT_YET, UNFINISHED_FLAGS[flag])
 
 
 def animate_parser(program: str, command: Command) -> Parser:
@@ -281,7 +268,13 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         default=1.0,
         help="weight of the previous frame's features (1)",
     )
-    group.add_argument("--puppet", action=Refuse, nargs="?", **HIDDEN)
+    group.add_argument(
+        "--puppet",
+        metavar="S",
+        type=float,
+        help="start from the picture's limbs moved into the pose, under this share of noise, such as "
+        "0.4; needs several steps (1: noise alone)",
+    )
     add_sampling(group)
 
 

@@ -23,6 +23,7 @@ from dtvideo.denoise import denoise, first_step, noised_input, prepare_scheduler
 from dtvideo.guidance import Prediction, combination, combine
 from dtvideo.latents import decode_latents, encode_picture, frame_noise
 from dtvideo.puppet import Puppet
+from dtvideo.residual import residual_prediction, whole_input
 from dtvideo.seeds import keyed_noise
 from dtvideo.subject import SubjectEncoderAttention
 from pipelines.clip_settings import ClipSettings
@@ -168,38 +169,62 @@ class FrameRenderer:
         sources: Sequence[Source],
         alignment: PoseAlignment | None,
     ) -> Float[Tensor, "1 c lh lw"]:
-        """Return the guided prediction of a step; rows with the same sources share a forward."""
+        """Return the guided prediction of a step; the rows that see the sources share a forward."""
         weights = combination(
             self.settings.guidance,
             seed=self.settings.seed,
             step=step,
-            has_reference=len(sources) > 0,
+            has_reference=len(sources) > 0 or coarse is not None,
         )
-        conditions = {
-            Prediction.NEGATIVE: self.negative,
-            Prediction.POSITIVE: self.positive,
-            Prediction.UNREFERENCED: self.positive,
-        }
-        roles = {source.role: source.weight for source in sources}
+        conditions = {Prediction.NEGATIVE: self.negative, Prediction.POSITIVE: self.positive}
         attended = [kind for kind in weights if kind is not Prediction.UNREFERENCED]
-        alone = [kind for kind in weights if kind is Prediction.UNREFERENCED]
         predictions: dict[Prediction, Tensor] = {}
-        for source in sources if attended else ():
-            self._ensure(source, step)
-        for kinds, read in ((attended, roles), (alone, {})):
-            if kinds:
-                with self.attention.read(
-                    read, step=step, size=self._latent_size, alignment=alignment
-                ):
-                    rows = self._forward(
-                        latents.expand(len(kinds), -1, -1, -1),
-                        timestep,
-                        condition=stack([conditions[kind] for kind in kinds]),
-                        pose=pose,
-                        coarse=coarse,
-                    )
-                predictions.update(zip(kinds, torch.split(rows, 1), strict=True))
+        if attended:
+            for source in sources:
+                self._ensure(source, step)
+            roles = {source.role: source.weight for source in sources}
+            with self.attention.read(roles, step=step, size=self._latent_size, alignment=alignment):
+                rows = self._forward(
+                    latents.expand(len(attended), -1, -1, -1),
+                    timestep,
+                    condition=stack([conditions[kind] for kind in attended]),
+                    pose=pose,
+                    coarse=coarse,
+                )
+            predictions.update(zip(attended, torch.split(rows, 1), strict=True))
+        if Prediction.UNREFERENCED in weights:
+            predictions[Prediction.UNREFERENCED] = self._predict_unreferenced(
+                latents, timestep, step, pose=pose, coarse=coarse
+            )
         return combine(predictions, weights)
+
+    def _predict_unreferenced(
+        self,
+        latents: Float[Tensor, "1 c lh lw"],
+        timestep: Tensor,
+        step: int,
+        *,
+        pose: Float[Tensor, "1 3 h w"],
+        coarse: Float[Tensor, "1 c lh lw"] | None,
+    ) -> Float[Tensor, "1 c lh lw"]:
+        """Return the prediction that sees neither sources nor coarse frame: ∅ in Eq. 4.
+
+        A coarse-conditioned model gets the whole picture's latents in place of the residual's,
+        with zeros joined; what it predicts of them is told of the residual.
+        """
+        with self.attention.read({}, step=step, size=self._latent_size):
+            if coarse is None:
+                return self._forward(
+                    latents, timestep, condition=self.positive, pose=pose, coarse=None
+                )
+            prediction = self._forward(
+                whole_input(self.scheduler, latents, coarse=coarse, step=step),
+                timestep,
+                condition=self.positive,
+                pose=pose,
+                coarse=torch.zeros_like(coarse),
+            )
+        return residual_prediction(self.scheduler, prediction, coarse=coarse, step=step)
 
     def _forward(self, *latents: Tensor, condition: Condition, **options: Any) -> Tensor:
         """Run the networks once, the character shown to the layers that look at it."""

@@ -55,6 +55,8 @@ class RenderJob(CharacterJob):
     """How many times a reference token counts in self-subject attention."""
     previous_weight: float = 1.0
     """How many times a token of the previous frame counts."""
+    puppet: float | None = None
+    """Share of noise, above 0 to 1, over the coarse frame in the beginning; 1 when absent."""
     detector: str = "mediapipe"
     """Back end that finds the pose in the driving video."""
     person: PersonChoice = "largest"
@@ -94,7 +96,8 @@ class RenderJob(CharacterJob):
 
     def clip_changes(self) -> dict[str, object]:
         """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
-        return {**super().clip_changes(), "previous_weight": self.previous_weight}
+        own = {"previous_weight": self.previous_weight, "start_strength": self.puppet}
+        return {**super().clip_changes(), **own}
 
     @property
     def stem(self) -> str:
@@ -242,6 +245,7 @@ def _check_sources(job: RenderJob) -> None:
 
 def _check_numbers(job: RenderJob) -> None:
     check_range("--prev-weight", job.previous_weight, 0, 1000)
+    check_range("--puppet", job.puppet, 0.001, 1)
     check_range("--fps", job.rate, Fraction(1, 10), 1000)
     if job.frames and job.frames[1] is not None and job.frames[1] < job.frames[0]:
         raise refusal("--frames", f"{job.frames[0]}-{job.frames[1]}", "first comes before last")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from pipelines.flags import UNFINISHED_FLAGS, animate_parser
+from pipelines.flags import animate_parser
 from pipelines.job import RenderJob
 
 ROOT = Path(__file__).parents[2]
@@ -43,14 +43,6 @@ def test_help_answers_at_once_without_the_heavy_packages(tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert "--ref-weight" in finished.stdout
     assert spent.children_user - start.children_user < 0.3
-
-
-@pytest.mark.parametrize("flag", UNFINISHED_FLAGS)
-def test_a_flag_that_is_not_there_yet_is_refused_by_name(capsys, flag):
-    code, out, err = run(capsys, cli.animate, "a.png", "b.mp4", flag, "1")
-    assert (code, out) == (2, "")
-    assert err.startswith(f"error[U2]: {flag}: is not in this version")
-    assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", cli.UNFINISHED_COMMANDS)

@@ -398,6 +398,10 @@ def test_a_coarse_conditioned_model_without_weights_shows_the_coarse_frame(
         ({"reference_weight": -1.0}, r"reference_weight: is -1.0"),
         ({"previous_weight": float("nan")}, "previous_weight: is nan"),
         ({"start_strength": 0.0}, r"start_strength: is 0.0"),
+        (
+            {"start_strength": 0.4, "steps": 1},
+            r"--puppet\): is 0.4, which changes nothing in 1 steps",
+        ),
         ({"shared_noise": 1.5}, r"shared_noise: is 1.5"),
         ({"cache_memory": -1}, "cache_memory: is -1"),
     ],

@@ -1,10 +1,18 @@
-import numpy as np
-import torch
+from dataclasses import replace
 
-from dtvideo.latents import decode_latents, encode_picture
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from dtvideo.guidance import GuidanceSettings
+from dtvideo.latents import decode_latents, encode_picture, frame_noise, picture_tensor
 from dtvideo.puppet import Puppet
 from dtvideo.toon.model import build_scheduler
 from pipelines.animate import AnimationPipeline, ClipSettings
+from pipelines.job import RenderJob
+from pipelines.load_model import clip_settings
+from poses.render import draw_pose
 from poses.types import Pose
 from tests.tiny_models import tiny_components
 
@@ -24,23 +32,101 @@ def pose(raised: float) -> Pose:
     return Pose(body=body, size=(SIDE, SIDE))
 
 
-def test_a_model_that_adds_nothing_gives_the_coarse_frame_back():
-    components = tiny_components(coarse=True, prediction_type="sample")
-    components["scheduler"] = build_scheduler()
-    pipeline = AnimationPipeline(**components)
-    with torch.no_grad():
-        pipeline.unet.conv_out.weight.zero_()
-        pipeline.unet.conv_out.bias.zero_()
+def coarse_pipeline(prediction_type):
+    components = tiny_components(coarse=True)
+    toon = build_scheduler().config
+    components["scheduler"] = DDIMScheduler.from_config(toon, prediction_type=prediction_type)
+    return AnimationPipeline(**components)
+
+
+def character():
+    """A red box on grey, and its mask."""
     picture = np.full((SIDE, SIDE, 3), 200, dtype=np.uint8)
     picture[3:28, 11:21] = (180, 40, 40)
     mask = np.zeros((SIDE, SIDE), dtype=np.float32)
     mask[3:28, 11:21] = 1
+    return picture, mask
+
+
+def test_a_model_that_adds_nothing_gives_the_coarse_frame_back():
+    pipeline = coarse_pipeline("sample")
+    with torch.no_grad():
+        pipeline.unet.conv_out.weight.zero_()
+        pipeline.unet.conv_out.bias.zero_()
+    picture, mask = character()
     coarse = Puppet.prepare(picture, mask, pose(0)).frame(pose(3))
     latents = encode_picture(pipeline.vae, coarse, device=torch.device("cpu"))
     expected = decode_latents(pipeline.vae, latents, frame=0)
 
     given = {"reference": picture, "mask": mask, "reference_pose": pose(0), "poses": [pose(3)]}
-    with pipeline.open(**given, settings=ClipSettings(steps=2)) as clip:
+    plain = ClipSettings(steps=2, guidance=GuidanceSettings("none"))
+    with pipeline.open(**given, settings=plain) as clip:
         _, made = next(iter(clip))
 
     assert np.abs(made.astype(int) - expected).max() <= 1
+
+
+def test_a_start_with_hardly_any_noise_gives_the_coarse_frame(tmp_path):
+    """A model without channels for the coarse frame: only the start can bring it in."""
+    pipeline = AnimationPipeline(**tiny_components())
+    pipeline.vae.register_to_config(scaling_factor=20.0)  # latents well above the last noise
+    picture, mask = character()
+    job = RenderJob(reference=tmp_path, driver=tmp_path / "x.mp4", puppet=0.001, steps=200)
+    settings = replace(clip_settings(job, pipeline), guidance=GuidanceSettings("none"))
+    given = {"reference": picture, "mask": mask, "reference_pose": pose(0), "poses": [pose(3)]}
+    with pipeline.open(**given, settings=settings) as clip:
+        next(iter(clip))
+        found = clip.state.latents
+    coarse = Puppet.prepare(picture, mask, pose(0)).frame(pose(3))
+    expected = encode_picture(pipeline.vae, coarse, device=torch.device("cpu"))
+    unmoved = encode_picture(pipeline.vae, picture, device=torch.device("cpu"))
+    level = pipeline.scheduler.config.beta_start**0.5  # of noise in the last step
+    assert (found - expected).square().mean().sqrt() < 3 * level
+    assert (unmoved - expected).square().mean().sqrt() > 6 * level
+
+
+@torch.no_grad()
+def sampled_without_references(pipeline, steps, seed):
+    """Sample the whole picture with zeros joined, by hand: words and pose are all it is told."""
+    noise = frame_noise((1, 4, SIDE // 2, SIDE // 2), seed=seed, frame=0, shared=1.0).double()
+    picture = picture_tensor(draw_pose(pose(3)), device="cpu", dtype=torch.float64)
+    words = {"encoder_hidden_states": pipeline.encode_prompt([""])}
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(steps)
+    latents = noise
+    for level in scheduler.timesteps:
+        joined = torch.cat([latents, torch.zeros_like(latents)], dim=1)
+        control = pipeline.controlnet(joined, level, controlnet_cond=picture, **words)
+        prediction = pipeline.unet(
+            joined,
+            level,
+            down_block_additional_residuals=control.down_block_res_samples,
+            mid_block_additional_residual=control.mid_block_res_sample,
+            **words,
+        ).sample
+        latents = scheduler.step(prediction, level, latents).prev_sample
+    return latents
+
+
+@pytest.mark.parametrize("prediction_type", ["sample", "v_prediction"])
+@pytest.mark.parametrize("weight", [10.0, 0.0], ids=["attended", "coarse frame only"])
+def test_guidance_leads_away_from_a_picture_without_reference_and_coarse_frame(
+    prediction_type, weight
+):
+    """At w_r = 0 only ∅ is left: the frame is what the model makes of pose and words alone.
+
+    In float64, and with a number of steps that divides the schedule: DDIM rounds others.
+    """
+    pipeline = coarse_pipeline(prediction_type).to(torch.float64)
+    picture, mask = character()
+    only_unreferenced = GuidanceSettings(reference_scale=0.0, reference_probability=1.0)
+    settings = ClipSettings(
+        steps=4, seed=7, guidance=only_unreferenced, reference_weight=weight, previous_weight=0.0
+    )
+    given = {"reference": picture, "mask": mask, "reference_pose": pose(0), "poses": [pose(3)]}
+    with pipeline.open(**given, settings=settings) as clip:
+        next(iter(clip))
+        found = clip.state.latents
+    expected = sampled_without_references(pipeline, steps=4, seed=7)
+    assert (found - expected).abs().max() < 1e-5
+    assert expected.abs().max() > 1

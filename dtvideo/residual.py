@@ -1,0 +1,49 @@
+"""Tell the prediction for a whole picture as one for its residual, and the other way round.
+
+A coarse-conditioned model denoises the residual r = x_0 - coarse: z_t = a_t r + s_t ε, where a_t
+and s_t belong to the step. The whole picture at the same noise is x_t = a_t x_0 + s_t ε, which is
+z_t + a_t coarse. So the noise in both is the same, the samples differ by `coarse` and the
+velocities v = a_t ε - s_t x_0 by s_t coarse. See docs/decisions/0002-residual-coarse-frame.md.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dtvideo.denoise import Scheduler, noised_input
+from dtvideo.errors import UsageError
+
+Latents = Float[Tensor, "b c h w"]
+
+
+def whole_input(scheduler: Scheduler, latents: Latents, *, coarse: Latents, step: int) -> Latents:
+    """Return a residual's noisy latents as those of the whole picture with the same noise.
+
+    latents: scaled as the model wants its input, and so is the result.
+    """
+    shift = noised_input(scheduler, coarse, noise=torch.zeros_like(coarse), step=step)
+    return latents + shift  # a_t coarse
+
+
+def residual_prediction(
+    scheduler: Scheduler, prediction: Latents, *, coarse: Latents, step: int
+) -> Latents:
+    """Return what a prediction about the whole picture says about its residual.
+
+    Raises: UsageError M11 when the scheduler's kind of prediction is none of noise, sample and
+    velocity.
+    """
+    kind = scheduler.config.prediction_type
+    if kind == "epsilon":
+        return prediction
+    if kind == "sample":
+        return prediction - coarse
+    if kind == "v_prediction":
+        zeros = torch.zeros_like(coarse)
+        return prediction + noised_input(scheduler, zeros, noise=coarse, step=step)  # s_t coarse
+    raise UsageError(
+        "M11",
+        "scheduler",
+        f"predicts {kind!r}, which cannot be told of a residual",
+        "use a model that predicts noise, sample or velocity, or --guidance none",
+    )
