@@ -1,11 +1,16 @@
 """The motion is one person's, of a video or of a file."""
 
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from math import isfinite
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dtvideo.errors import UsageError
 from pipelines.job import RenderJob, parse_person
 from pipelines.motion import chosen_motion, read_motion
 from pipelines.prepare import prepare_driver
@@ -66,6 +71,22 @@ def test_a_word_that_is_no_person_is_quoted(text):
     with pytest.raises(Exception, match="--person") as caught:
         parse_person(text)
     assert repr(text) in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(max_size=12)
+    | st.from_regex(r"-?[0-9]{0,8}(\.[0-9]*)?,?-?[0-9]{0,8}(\.[0-9]*)?", fullmatch=True)
+)
+def test_any_word_for_a_person_is_read_or_refused(text):
+    with suppress(UsageError):
+        person = parse_person(text)
+        if isinstance(person, tuple):
+            assert all(0 <= side < 1e6 and isfinite(side) for side in person)
+        elif isinstance(person, int):
+            assert 1 <= person <= 9999
+        else:
+            assert person in ("largest", "left", "right")
 
 
 def test_face_and_hands_are_kept_as_the_job_asks(tmp_path):

@@ -85,7 +85,7 @@ def prepared(picture, monkeypatch, tmp_path, **settings):
     return prepare.prepare_reference(job, LoadedImage(picture), size=SIZE)
 
 
-def test_the_largest_of_two_in_the_reference_is_used_and_told(picture, monkeypatch, tmp_path):
+def test_r12_the_largest_of_two_in_the_reference_is_used_and_told(picture, monkeypatch, tmp_path):
     reference = prepared(picture, monkeypatch, tmp_path)
     assert len(reference.people) == 2
     assert any("2 people in the picture; person 1 is used" in note for note in reference.notices)
@@ -99,7 +99,7 @@ def test_another_in_the_reference_can_be_chosen(picture, monkeypatch, tmp_path, 
     assert reference.mask[:, 128:].sum() > 20 * reference.mask[:, :128].sum()
 
 
-def test_several_in_the_reference_are_refused_when_strict(picture, monkeypatch, tmp_path):
+def test_r12_several_in_the_reference_are_refused_when_strict(picture, monkeypatch, tmp_path):
     with pytest.raises(PoseError, match="shows 2 people") as caught:
         prepared(picture, monkeypatch, tmp_path, strict=True)
     assert caught.value.code == "R12"

@@ -177,7 +177,7 @@ def test_a_prompt_changes_the_picture(job):
     assert not np.array_equal(first, second)
 
 
-def test_a_pose_that_is_not_found_is_guessed_from_the_mask_or_refused(job, make_picture):
+def test_r11_a_pose_that_is_not_found_is_guessed_from_the_mask_or_refused(job, make_picture):
     blob = np.full((64, 64, 3), 240, np.uint8)
     blob[16:56, 20:44] = (200, 60, 60)
     guessed = replace(

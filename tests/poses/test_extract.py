@@ -8,8 +8,12 @@ import pytest
 
 from poses.errors import PoseError
 from poses.extract import extract_poses
-from poses.synthetic import stand
-from poses.types import Pose
+from poses.render import draw_pose
+from poses.repair import repair
+from poses.select import select_person
+from poses.smooth import smooth
+from poses.synthetic import stand, walk
+from poses.types import Pose, PoseSequence
 
 
 @dataclass
@@ -57,7 +61,7 @@ def test_few_frames_are_taken_before_the_first_is_done():
     extract_poses(watched(), detector)
 
 
-def test_joints_that_cannot_be_become_missing():
+def test_p4_joints_that_cannot_be_become_missing_and_no_line_goes_to_the_corner():
     pose = person()
     pose.body[4] = (np.nan, 3, 0.9)
     pose.body[5] = (0, 0, 0.9)
@@ -69,6 +73,7 @@ def test_joints_that_cannot_be_become_missing():
     assert np.isnan(found.body[bad, :2]).all()
     assert (found.body[bad, 2] == 0).all()
     assert np.isfinite(np.delete(found.body, bad, axis=0)).all()
+    assert not draw_pose(found)[:4, :4].any()
 
 
 def test_a_person_with_no_joint_left_is_nobody():
@@ -96,3 +101,21 @@ def test_a_change_of_size_is_refused_with_both_sizes():
     mixed = [*frames(1), *frames(1, size=(32, 48))]
     with pytest.raises(PoseError, match=r"frame 1 is \(32, 48\), those before it \(64, 48\)"):
         extract_poses(mixed, Scripted([[person()]] * 2))
+
+
+def test_p5_a_hard_cut_is_found_and_nothing_is_smoothed_across_it():
+    before, after = walk(16, size=(64, 48)), walk(16, size=(64, 48), height=0.6)
+    shaken = np.random.default_rng(3).normal(0, 1, (32, 18, 2))
+    body = np.concatenate([before.body, after.body])
+    body[..., :2] = (body[..., :2] + shaken).clip(1, 47)
+    dark = [np.full((48, 64, 3), 30, np.uint8)] * 16
+    light = [np.full((48, 64, 3), (200, 90, 160), np.uint8)] * 16
+    script = [[Pose(body=joints, size=(64, 48))] for joints in body]
+    found = extract_poses([*dark, *light], Scripted(script))
+    assert found.cuts == (16,)
+    sequence, _ = repair(select_person(found).sequence, cuts=found.cuts)
+    whole = smooth(sequence, cuts=found.cuts).body
+    shots = [smooth(PoseSequence(body=half, size=(64, 48))).body
+             for half in (sequence.body[:16], sequence.body[16:])]  # fmt: skip
+    np.testing.assert_array_equal(whole, np.concatenate(shots))
+    assert np.abs(smooth(sequence).body - whole).max() > 1

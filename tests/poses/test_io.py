@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poses.errors import PoseError
+from poses.formats.clip import clip_data
+from poses.formats.coco import coco_data
+from poses.formats.openpose import frame_data
 from poses.io import (
     read_detections,
     read_pose,
@@ -162,7 +165,7 @@ def test_pixels_without_a_canvas_get_the_smallest_that_holds_them(tmp_path):
     assert read_pose(save(tmp_path / "p.json", frame(person()))).size == (61, 1)
 
 
-def test_frames_come_in_natural_order(tmp_path):
+def test_v15_frames_come_in_natural_order(tmp_path):
     for number in (9, 10, 8, 100, 99):
         save(
             tmp_path / f"f{number}.json",
@@ -177,7 +180,7 @@ def test_frames_come_in_natural_order(tmp_path):
     np.testing.assert_allclose(first, np.arange(8, 101))
 
 
-def test_a_missing_frame_is_refused_by_number(tmp_path):
+def test_v15_a_missing_frame_is_refused_by_number(tmp_path):
     for number in (0, 1, 2, 5):
         save(tmp_path / f"a_{number:03d}_keypoints.json", frame(person()))
     with pytest.raises(PoseError, match="lacks frames 3-4"):
@@ -253,6 +256,7 @@ def test_what_breaks_a_format_is_refused_with_file_and_value(tmp_path, data, wor
     ("key", "value", "words"),
     [
         ("frames", 13, "says 13 frames"),
+        ("frames", [12], r"says \[12\] frames"),
         ("rate", "0/1", "rate '0/1'"),
         ("rate", "1/0", "rate '1/0'"),
         ("rate", 30, "rate 30"),
@@ -360,6 +364,41 @@ ANYTHING = st.recursive(
     max_leaves=12,
 )
 NUMBERS = st.lists(st.floats() | st.integers() | st.none(), min_size=54, max_size=54)
+
+
+@st.composite
+def mutilated(draw, data):
+    """A file that is nearly right: one thing in it, at any depth, is another."""
+    data = json.loads(data)
+    place = data
+    for _ in range(draw(st.integers(0, 5))):
+        key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not (isinstance(place[key], dict | list) and place[key]):
+            break
+        place = place[key]
+    key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+    if draw(st.booleans()):
+        place[key] = draw(ANYTHING)
+    else:
+        del place[key]
+    return data
+
+
+CLIP = json.dumps(clip_data(walk(3)))
+COCO = json.dumps(coco_data(walk(3), whole_body=True))
+OPENPOSE = json.dumps([frame_data(pose) for pose in walk(3)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.sampled_from([CLIP, COCO, OPENPOSE]).flatmap(mutilated))
+def test_p6_a_file_that_is_nearly_right_is_read_or_refused(data, tmp_path_factory):
+    path = save(tmp_path_factory.mktemp("fuzz") / "f.json", data)
+    with contextlib.suppress(PoseError):
+        sequence = read_poses(path)
+        known = sequence.body[..., 2] > 0
+        assert np.isfinite(sequence.body[known]).all()
+        assert 1 <= len(sequence) <= 3
+        assert (sequence.body[..., 2] <= 1).all()
 
 
 @settings(max_examples=40, deadline=None)

@@ -47,7 +47,7 @@ def switches(found, truth):
 
 
 @pytest.mark.parametrize("rate", [24, 25, 30, 60])
-def test_two_who_cross_and_hide_each_other_keep_their_identity(rate):
+def test_p3_two_who_cross_and_hide_each_other_keep_their_identity(rate):
     frames = 4 * rate
     pair = [
         walker(frames, start=120, end=520, rate=Fraction(rate), noise=1.5, key=1),
