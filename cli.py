@@ -22,6 +22,7 @@ from pipelines.flags import (
     Parser,
     Version,
     add_animate_arguments,
+    add_limits,
     animate_parser,
     reader,
 )
@@ -143,6 +144,10 @@ def _add_poses(parser: Parser) -> None:
         help="of several: a number from 1, left, right, largest or x,y",
     )
     extract.add_argument("--no-cache", dest="cache", action="store_false", help="look again")
+    extract.add_argument(
+        "--workers", metavar="N", type=int, default=1, help="processes that look at once (1)"
+    )
+    add_limits(extract)
     draw = tools.add_parser("draw", help="draw key points as a movie or pictures")
     draw.add_argument("source", metavar="POSES", type=Path)
     draw.add_argument("--size", metavar="WxH", type=reader("parse_size"))
@@ -201,6 +206,10 @@ def poses_command(arguments: argparse.Namespace) -> int:
         if key not in ("tool", "command", "job")
     }
     progress = create_progress(values.pop("progress"))
+    if arguments.job == "extract_file":
+        from dtvideo.video import VideoLimits
+
+        values["limits"] = VideoLimits(values.pop("max_frames"), values.pop("max_pixels"))
     if arguments.job == "convert_file":
         given = {name: values.pop(name) for name in ("size", "view", "tilt", "lens", "follow")}
         values["camera"] = {name: value for name, value in given.items() if value is not None}

@@ -112,9 +112,20 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         "--poses",
         metavar="PATH",
         type=Path,
-        help="OpenPose JSON folder or clip file, instead of VIDEO",
+        help="OpenPose JSON folder, clip file or BVH, instead of VIDEO",
     )
+    add_limits(group)
     add_character(group)
+
+
+def add_limits(group: argparse._ActionsContainer) -> None:
+    """Add how much of a video is taken on."""
+    group.add_argument(
+        "--max-frames", metavar="N", type=int, default=1_000_000, help="refuse longer videos"
+    )
+    group.add_argument(
+        "--max-pixels", metavar="N", type=int, default=67_108_864, help="refuse larger frames"
+    )
 
 
 def add_character(group: argparse._ArgumentGroup) -> None:

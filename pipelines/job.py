@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import UsageError
+from dtvideo.video import VideoLimits
 from pipelines.character_job import CharacterJob, check_choices, check_range, refusal
 from poses.details import FaceChoice
 from poses.select import NAMED_CHOICES, PersonChoice
@@ -75,6 +76,10 @@ class RenderJob(CharacterJob):
     """First and last frame of the driver, from 0, both rendered."""
     rate: Fraction | None = None
     """Frames per second; the driver's when absent."""
+    max_frames: int = 1_000_000
+    """A driver of more frames is refused."""
+    max_pixels: int = 67_108_864
+    """A driver of more pixels a frame is refused."""
     audio: str = "copy"
     background: str | Colour = "reference"
     """reference, driver, alpha or a colour."""
@@ -93,6 +98,11 @@ class RenderJob(CharacterJob):
             }
         )
         _check_output(self)
+
+    @property
+    def limits(self) -> VideoLimits:
+        """How much of a driving video is taken on."""
+        return VideoLimits(self.max_frames, self.max_pixels)
 
     def clip_changes(self) -> dict[str, object]:
         """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
@@ -247,6 +257,8 @@ def _check_numbers(job: RenderJob) -> None:
     check_range("--prev-weight", job.previous_weight, 0, 1000)
     check_range("--puppet", job.puppet, 0.001, 1)
     check_range("--fps", job.rate, Fraction(1, 10), 1000)
+    check_range("--max-frames", job.max_frames, 1, 10**9)
+    check_range("--max-pixels", job.max_pixels, 256, 2**32)
     if job.frames and job.frames[1] is not None and job.frames[1] < job.frames[0]:
         raise refusal("--frames", f"{job.frames[0]}-{job.frames[1]}", "first comes before last")
 

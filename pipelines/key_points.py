@@ -7,8 +7,9 @@ from typing import Any
 
 from dtvideo.errors import UsageError
 from dtvideo.files import check_output
-from dtvideo.video import open_writer, probe
+from dtvideo.video import VideoLimits, open_writer, probe
 from dtvideo.video.writers import frame_path
+from pipelines.character_job import check_range
 from pipelines.job import is_sequence
 from pipelines.motion import chosen_motion, find_people_in
 from pipelines.progress import Progress
@@ -20,6 +21,8 @@ from poses.render import draw_pose
 from poses.select import PersonChoice
 from poses.types import PoseSequence
 
+MOST_WORKERS = 64
+
 
 def extract_file(
     source: Path,
@@ -27,16 +30,20 @@ def extract_file(
     *,
     detector: str,
     person: PersonChoice,
+    workers: int = 1,
+    limits: VideoLimits | None = None,
     cache: bool,
     overwrite: bool,
     progress: Progress,
 ) -> Path:
     """Find one person in every frame of a video and write a clip file; return its path.
 
-    Raises: MediaError V1-V17, PoseError P1 and P3, OutputError F7.
+    workers: how many processes look at once; limits: how much of a video is taken on.
+    Raises: UsageError M11, MediaError V1-V17, PoseError P1 and P3, OutputError F7.
     """
+    check_range("--workers", workers, 1, MOST_WORKERS)
     check_output(output, overwrite=overwrite, inputs=[source])
-    info = probe(source)
+    info = probe(source, limits=limits)
     for notice in info.notices:
         progress.notice(notice)
     found = find_people_in(
@@ -44,6 +51,7 @@ def extract_file(
         slice(0, info.frames),
         detector=detector,
         everyone=person != "largest",
+        workers=workers,
         cache=cache,
         progress=progress,
     )

@@ -1,7 +1,9 @@
 """The motion of a render or of the key-point tools: one person of a video, or of a file."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from poses.detections import Detections
 from poses.detectors import PoseDetector, create_detector, register_detector
 from poses.extract import extract_poses
 from poses.io import read_detections, read_poses
+from poses.remote import remote_detectors
 from poses.select import PersonChoice, Selection, select_person
 from poses.types import PoseSequence, parts_of
 
@@ -101,13 +104,15 @@ def find_people_in(
     detector: str,
     everyone: bool,
     details: bool = False,
+    workers: int = 1,
     cache: bool,
     progress: Progress,
 ) -> Detections:
     """Return everyone in a part of a video, from the cache where it has been looked at before.
 
     everyone: look for several people in every frame, not once a second; details: find hands and
-    faces too, where the detector has to be told.
+    faces too, where the detector has to be told; workers: how many processes look, which changes
+    nothing of what is found.
     """
     options = {"holistic": True} if details and detector == "mediapipe" else {}
     search = Search(info=info, detector=detector, frames=part, everyone=everyone, options=options)
@@ -116,10 +121,13 @@ def find_people_in(
     if found is not None:
         progress.notice(f"{found.describe()}; from the cache")
         return found
-    with progress.stage("find poses", part.stop - part.start) as advance:
+    with (
+        detectors_at_work(detector, options, workers) as detectors,
+        progress.stage("find poses", part.stop - part.start) as advance,
+    ):
         found = extract_poses(
             counted(islice(read_frames(info), part.start, part.stop), advance),
-            load_detector(detector, **options),
+            detectors,
             rate=info.rate,
             subject=str(info.path),
             everyone=everyone,
@@ -128,6 +136,18 @@ def find_people_in(
     if path:
         keep(path, found)
     return found
+
+
+@contextmanager
+def detectors_at_work(
+    name: str, options: Mapping[str, Any], workers: int
+) -> Iterator[Sequence[PoseDetector]]:
+    """Yield one detector here, or several in processes of their own, which end with the block."""
+    if workers == 1:
+        yield (load_detector(name, **options),)
+        return
+    with remote_detectors(partial(load_detector, name, **options), workers) as detectors:
+        yield detectors
 
 
 def load_detector(name: str, **options: bool) -> PoseDetector:

@@ -64,7 +64,7 @@ def check_poses(job: RenderJob, progress: Progress) -> tuple[Path, PoseCheck]:
     inputs = [path for path in given if path is not None]
     check_frames(job.target, overwrite=job.overwrite, inputs=inputs)
     loaded = load_reference(job.reference)
-    info = probe(job.driver, rate=job.rate) if job.driver else None
+    info = probe(job.driver, rate=job.rate, limits=job.limits) if job.driver else None
     size, _ = choose_size(
         loaded.rgb.shape[1::-1], requested=job.size, native=CHECK_SIDE, multiple=EVEN_MULTIPLE
     )

@@ -238,7 +238,7 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
     sidecar.add_input("reference", job.reference, size=list(loaded.rgb.shape[1::-1]))
     info = None
     if job.driver is not None:
-        info = probe(job.driver, rate=job.rate)
+        info = probe(job.driver, rate=job.rate, limits=job.limits)
         frame_slice(job, info.frames)
         sidecar.add_input(
             "driver",

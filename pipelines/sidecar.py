@@ -39,7 +39,8 @@ DIGITAL_SOURCE_TYPES = {
     "driver": "compositeWithTrainedAlgorithmicMedia",
 }
 INPUT_PATHS = ("reference", "driver", "poses", "pose", "reference_pose", "reference_mask")
-NOT_IN_THE_FRAMES = (*INPUT_PATHS, "output", "overwrite", "cache", "resume", "threads")
+NOT_IN_THE_FRAMES = (*INPUT_PATHS, "output", "overwrite", "cache", "resume", "threads",
+    "max_frames", "max_pixels")  # fmt: skip
 """Settings that change no frame, or that are in a recipe's hash by what they lead to."""
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
