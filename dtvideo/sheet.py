@@ -75,14 +75,14 @@ def save_sheet(
 
 
 def picture_sheet(
-    reference: Picture,
+    reference: Picture | None,
     pictures: Sequence[tuple[str, Picture]],
     *,
     title: str = "",
     columns: int = MOST_COLUMNS,
     cell: int = CELL,
 ) -> Picture:
-    """Lay out pictures with a label above each, row by row, the reference at the left.
+    """Lay out pictures with a label above each, row by row, a reference at the left if given.
 
     cell: the longer side of a cell in pixels; cells have the shape of the pictures.
     """
@@ -90,24 +90,33 @@ def picture_sheet(
     step_x, step_y = width + GAP, height + GAP + LABEL
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    left, top = MARGIN + step_x + 2 * GAP, MARGIN + TITLE
+    left = MARGIN + (0 if reference is None else step_x + 2 * GAP)
+    top = MARGIN + TITLE
     size = (left + columns * step_x - GAP + MARGIN, top + rows * step_y + MARGIN - LABEL)
     page = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(page)
     _write(pen, (MARGIN, MARGIN - 8), title, size=15, ink=INK)
-    for number, (label, picture) in enumerate([("reference", reference), *pictures]):
-        row, column = divmod(number - 1, columns)
-        place = (left + column * step_x, top + row * step_y) if number else (MARGIN, top)
+    places = [(MARGIN, top)] if reference is not None else []
+    for number in range(len(pictures)):
+        row, column = divmod(number, columns)
+        places.append((left + column * step_x, top + row * step_y))
+    shown = [*([("reference", reference)] if reference is not None else []), *pictures]
+    for place, (label, picture) in zip(places, shown, strict=True):
         _write(pen, (place[0], place[1] - 18), label, size=12, ink=FAINT)
         _paste(page, picture, place, (width, height))
     return np.array(page)
 
 
 def save_picture_sheet(
-    path: Path, reference: Picture, pictures: Sequence[tuple[str, Picture]], *, title: str = ""
+    path: Path,
+    reference: Picture | None,
+    pictures: Sequence[tuple[str, Picture]],
+    *,
+    title: str = "",
+    columns: int = MOST_COLUMNS,
 ) -> None:
     """Write a sheet of labelled pictures as PNG, whole or not at all."""
-    save_png(path, picture_sheet(reference, pictures, title=title))
+    save_png(path, picture_sheet(reference, pictures, title=title, columns=columns))
 
 
 def _cell_size(picture: Picture, longer: int) -> tuple[int, int]:

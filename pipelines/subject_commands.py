@@ -14,6 +14,7 @@ JOB_WORDS = {"regular": "count", "picture_steps": "steps"}
 TRAINING_WORDS = (
     "class_word", "steps", "rank", "learning_rate", "token_rate", "lora_rate", "prior_weight",
     "seed", "checkpoint_every", "sheet_every",
+    "tensorboard",
 )  # fmt: skip
 
 
@@ -55,6 +56,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     )
     for flag, kind, text in numbers:
         group.add_argument(flag, metavar="N", type=kind, help=text)
+    group.add_argument("--tensorboard", action="store_true", help="write the log for it too")
 
 
 def _train(arguments: argparse.Namespace) -> int:

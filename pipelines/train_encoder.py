@@ -1,26 +1,32 @@
-"""Train a subject encoder for a model (stage 1 of arXiv:2312.13691) on the drawn world.
+"""Train a subject encoder for a model (stage 1 of arXiv:2312.13691).
 
-The model is frozen. A ControlNet that is told the layout, the exact order in depth of what is
-drawn, is trained first and then frozen too: it says where things are, so that all the encoder can
-add is what the character looks like. `train_encoder` goes on where a run stopped.
+The model is frozen. So is a ControlNet that is told the layout, how near everything is: it says
+where things are, so that all the encoder can add is what the character looks like. It is given, or
+trained first. The pictures are those of the drawn world, or a person's own.
+`train_encoder` goes on where a run stopped.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import ControlNetModel
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from dtvideo.errors import UsageError
-from dtvideo.latents import encode_picture, picture_tensor
+from dtvideo.denoise import denoise, prepare_scheduler
+from dtvideo.errors import QualityError, UsageError
+from dtvideo.latents import decode_latents, encode_picture, picture_tensor
 from dtvideo.models.components import load_module
+from dtvideo.models.controlnets import load_controlnet
+from dtvideo.models.sources import find_model
 from dtvideo.seeds import keyed_generator
+from dtvideo.sheet import save_picture_sheet
 from dtvideo.subject import (
     SubjectEncoder,
     SubjectEncoderAttention,
@@ -28,15 +34,17 @@ from dtvideo.subject import (
     subject_picture,
 )
 from dtvideo.subject.augment import augment_subject
-from dtvideo.toon.portraits import Portrait, portrait
+from dtvideo.toon.portraits import portrait
 from dtvideo.training.checkpoints import load_average
 from dtvideo.training.losses import denoising_loss, denoising_target
+from dtvideo.training.pictures import PictureSet, Portrait
 from dtvideo.training.steps import OptimiserSettings, optimise
 from pipelines.animate import AnimationPipeline
 from pipelines.load_model import load_pipeline
 
 Report = Callable[[str], None]
-LAYOUT, ENCODER, EXPORT = "layout", "encoder", "export"
+LAYOUT, ENCODER, SAMPLES, EXPORT = "layout", "encoder", "samples", "export"
+SAMPLE_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,10 @@ class EncoderTraining:
     small_tower: SmallTower = field(default_factory=SmallTower)
     blocks: int = 2
     """Residual blocks behind the tower."""
+    pictures: str = ""
+    """Folder of pictures with captions and depth, or of WebDataset shards; empty draws them."""
+    layout_model: str = ""
+    """Depth ControlNet by folder, file or hub id, frozen; empty trains one."""
     layout: bool = True
     """Tell the model the layout; without it the encoder learns to copy that as well."""
     layout_optimiser: OptimiserSettings = field(
@@ -78,6 +90,8 @@ class EncoderTraining:
     no_text: float = 0.05
     neither: float = 0.05
     """Without subject and text: what the negative prompt of the guidance is."""
+    sheet_every: int = 1000
+    """Steps between sheets of sample pictures."""
 
     def __post_init__(self) -> None:
         shares = (self.no_subject, self.no_text, self.neither)
@@ -85,8 +99,9 @@ class EncoderTraining:
             raise UsageError(
                 "M11", "shares", f"are {shares}", "give three that add up to 1 at most"
             )
-        if self.batch < 1:
-            raise UsageError("M11", "batch", f"is {self.batch}", "give at least 1")
+        for name in ("batch", "sheet_every"):
+            if getattr(self, name) < 1:
+                raise UsageError("M11", name, f"is {getattr(self, name)}", "give at least 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +134,11 @@ def train_encoder(
     Raises: as `load_pipeline`; QualityError M7 when the loss is not finite.
     """
     pipeline = load_pipeline(settings.model, device=device, dtype="float32")
+    if not isinstance(pipeline, AnimationPipeline):
+        raise UsageError("U2", "train encoder", "SDXL is not in this version", "use SD 1.5")
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.controlnet):
         part.eval().requires_grad_(False)
-    guide = _trained_layout(settings, pipeline, run, report=report) if settings.layout else None
+    guide = _layout_guide(settings, pipeline, run, report=report) if settings.layout else None
     torch.manual_seed(settings.seed)
     encoder = build_encoder(settings, pipeline)
 
@@ -133,7 +150,26 @@ def train_encoder(
             )
             return encoder_loss(pipeline, guide, encoder, attention=attention, lesson=lesson), {}
 
-        optimise(encoder, loss_at, settings.optimiser, folder=run / ENCODER, report=report)
+        def on_step(step: int) -> None:
+            if step % settings.sheet_every and step != settings.optimiser.steps:
+                return
+            sheet = run / ENCODER / f"sheet_{step:06d}.png"
+            lesson = make_lesson(
+                settings, pipeline, purpose=SAMPLES, step=0, side=encoder.picture_size
+            )
+            try:
+                save_samples(sheet, pipeline, guide, encoder, attention=attention, lesson=lesson)
+            except QualityError as error:
+                report(f"no sheet at step {step}: {error}")
+
+        optimise(
+            encoder,
+            loss_at,
+            settings.optimiser,
+            folder=run / ENCODER,
+            report=report,
+            on_step=on_step,
+        )
     load_average(encoder, run / ENCODER / "checkpoint.safetensors")
     encoder.eval().requires_grad_(False)
     folder = output or run / EXPORT
@@ -196,6 +232,20 @@ def layout_loss(
     """Return the error of a model that is told words and, by a guide, the layout."""
     scheduler, timesteps = pipeline.scheduler, lesson.timesteps
     noisy = scheduler.add_noise(lesson.latents, lesson.noise, timesteps)
+    prediction = _predict(pipeline, guide, noisy, timesteps, lesson=lesson)
+    target = denoising_target(scheduler, lesson.latents, noise=lesson.noise, timesteps=timesteps)
+    return denoising_loss(scheduler, prediction, target, timesteps=timesteps)
+
+
+def _predict(
+    pipeline: AnimationPipeline,
+    guide: ControlNetModel | None,
+    noisy: Float[Tensor, "b c h w"],
+    timesteps: Shaped[Tensor, "*b"],
+    *,
+    lesson: Lesson,
+) -> Float[Tensor, "b c h w"]:
+    """Return what the model predicts when it is told a lesson's words and layout."""
     if pipeline.is_coarse_conditioned:
         noisy = torch.cat([noisy, torch.zeros_like(noisy)], dim=1)
     residuals = {}
@@ -205,9 +255,45 @@ def layout_loss(
             "down_block_additional_residuals": down,
             "mid_block_additional_residual": middle,
         }
-    prediction = pipeline.unet(noisy, timesteps, lesson.words, **residuals).sample
-    target = denoising_target(scheduler, lesson.latents, noise=lesson.noise, timesteps=timesteps)
-    return denoising_loss(scheduler, prediction, target, timesteps=timesteps)
+    prediction: Tensor = pipeline.unet(noisy, timesteps, lesson.words, **residuals).sample
+    return prediction
+
+
+@torch.no_grad()
+def save_samples(
+    path: Path,
+    pipeline: AnimationPipeline,
+    guide: ControlNetModel | None,
+    encoder: SubjectEncoder,
+    *,
+    attention: SubjectEncoderAttention,
+    lesson: Lesson,
+) -> None:
+    """Write a sheet: each picture of a lesson, and what is made of it with and without subject."""
+    scheduler = prepare_scheduler(
+        pipeline.scheduler, steps=SAMPLE_STEPS, device=pipeline.unet.device
+    )
+    tokens = encoder(lesson.subjects)
+    rows = [lesson.latents]
+    for beta in (1.0, 0.0):
+        with attention.show(tokens, beta=beta):
+            made = denoise(
+                lesson.noise,
+                scheduler=scheduler,
+                predict=lambda noisy, timestep, step: _predict(
+                    pipeline, guide, noisy, timestep, lesson=lesson
+                ),
+                seed=0,
+                frame=0,
+            )
+        rows.append(made)
+    labels = ("picture", "with subject", "without")
+    shown = [
+        (label, decode_latents(pipeline.vae, latents[index : index + 1], frame=index))
+        for index in range(len(lesson.latents))
+        for label, latents in zip(labels, rows, strict=True)
+    ]
+    save_picture_sheet(path, None, shown, columns=len(labels))
 
 
 @torch.no_grad()
@@ -220,9 +306,7 @@ def make_lesson(
     """
     generator = keyed_generator(settings.seed, purpose, step)
     first, device = step * settings.batch, pipeline.unet.device
-    drawn = [
-        portrait(settings.seed, first + row, size=settings.size) for row in range(settings.batch)
-    ]
+    drawn = [_picture(settings, first + row) for row in range(settings.batch)]
     latents = torch.cat([encode_picture(pipeline.vae, each.image, device=device) for each in drawn])
     layouts = [picture_tensor(each.layout, device=device, dtype=latents.dtype) for each in drawn]
     subjects = [_subject(settings, each, first + row, side) for row, each in enumerate(drawn)]
@@ -245,9 +329,34 @@ def make_lesson(
     )
 
 
+def _picture(settings: EncoderTraining, number: int) -> Portrait:
+    """Return a picture of the drawn world, or of the person's own."""
+    if not settings.pictures:
+        return portrait(settings.seed, number, size=settings.size)
+    found = _open_pictures(settings.pictures, settings.layout)
+    return found.portrait(settings.seed, number, size=settings.size)
+
+
+@lru_cache(maxsize=1)
+def _open_pictures(path: str, needs_layout: bool) -> PictureSet:
+    return PictureSet(Path(path), needs_layout=needs_layout)
+
+
 def _subject(settings: EncoderTraining, drawn: Portrait, number: int, side: int) -> Tensor:
     changed = augment_subject(drawn.subject, np.random.default_rng((settings.seed, number)))
     return subject_picture(changed, None, side=side)
+
+
+def _layout_guide(
+    settings: EncoderTraining, pipeline: AnimationPipeline, run: Path, *, report: Report
+) -> ControlNetModel:
+    """Return the frozen ControlNet that knows the layout: the one that is given, or a new one."""
+    if not settings.layout_model:
+        return _trained_layout(settings, pipeline, run, report=report)
+    path = find_model(settings.layout_model).path
+    guide = load_controlnet(path, unet=pipeline.unet, dtype=torch.float32)
+    frozen: ControlNetModel = guide.to(pipeline.unet.device).eval().requires_grad_(False)
+    return frozen
 
 
 def _trained_layout(

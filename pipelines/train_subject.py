@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from dtvideo.errors import OutputError, UsageError
+from dtvideo.errors import OutputError, QualityError, UsageError
 from dtvideo.files import sha256_file, write_json
 from dtvideo.images import load_image, save_png
 from dtvideo.latents import encode_picture
@@ -47,7 +47,7 @@ TRAINING, REGULAR, RECIPE = "training", "regular", "recipe.json"
 LORA_FILE, TOKEN_FILE = "lora.safetensors", "token.safetensors"
 LORA_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 SHEET_SEEDS = range(4)
-ANY_TIME = ("steps", "checkpoint_every", "sheet_every")
+ANY_TIME = ("steps", "checkpoint_every", "sheet_every", "tensorboard")
 """Settings that a run may be given anew when it goes on."""
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -79,6 +79,8 @@ class SubjectTraining:
     checkpoint_every: int = 100
     sheet_every: int = 200
     """Steps between sheets of sample pictures."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too."""
 
     def __post_init__(self) -> None:
         if not self.class_word.strip():
@@ -307,22 +309,37 @@ def _learn(
             return settings.token_rate
         return settings.lora_rate if "/lora_" in name else settings.learning_rate
 
-    for end in [*range(settings.sheet_every, settings.steps, settings.sheet_every), settings.steps]:
-        constant = OptimiserSettings(
-            steps=end,
-            learning_rate=1.0,
-            warmup=1,
-            decay=0.0,
-            average=0.0,
-            checkpoint_every=settings.checkpoint_every,
-        )
-        optimise(pupil, teacher.loss_at, constant, folder=work, report=report, rate_of=rate_of)
-        sheet = work / f"sheet_{end:06d}.png"
-        if not sheet.exists():
-            made = draw_pictures(studio, SHEET_SEEDS, prompt=settings.subject_words)
-            labelled = [(f"seed {seed}", image) for seed, image in made]
-            title = f"{settings.subject_words} · step {end}"
-            save_picture_sheet(sheet, studio.reference.image, labelled, title=title)
+    def on_step(step: int) -> None:
+        if step % settings.sheet_every and step != settings.steps:
+            return
+        try:
+            made = list(draw_pictures(studio, SHEET_SEEDS, prompt=settings.subject_words))
+        except QualityError as error:
+            report(f"no sheet at step {step}: {error}")
+            return
+        labelled = [(f"seed {seed}", image) for seed, image in made]
+        title = f"{settings.subject_words} · step {step}"
+        sheet = work / f"sheet_{step:06d}.png"
+        save_picture_sheet(sheet, studio.reference.image, labelled, title=title)
+
+    constant = OptimiserSettings(
+        steps=settings.steps,
+        learning_rate=1.0,
+        warmup=1,
+        decay=0.0,
+        average=0.0,
+        checkpoint_every=settings.checkpoint_every,
+        tensorboard=settings.tensorboard,
+    )
+    optimise(
+        pupil,
+        teacher.loss_at,
+        constant,
+        folder=work,
+        report=report,
+        rate_of=rate_of,
+        on_step=on_step,
+    )
 
 
 def _export(

@@ -1,30 +1,18 @@
 """Pictures of the drawn world with what a subject encoder is taught by: layout and caption."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import UInt8
 
 from dtvideo.toon.world import TRAIN_IDENTITIES, sample_scene, scene_drawings
+from dtvideo.training.pictures import Portrait
 
 PORTRAITS = 0x5E  # last key of random draws: what they are for
 
 
-@dataclass(frozen=True, eq=False)
-class Portrait:
-    """A character in a scene.
-
-    subject: it alone, on white; layout: the order of its parts, grey, 0 behind and 255 in front.
-    """
-
-    image: UInt8[np.ndarray, "h w 3"]
-    subject: UInt8[np.ndarray, "h w 3"]
-    layout: UInt8[np.ndarray, "h w 3"]
-    caption: str
-
-
 def portrait(seed: int, number: int, *, size: int) -> Portrait:
-    """Draw portrait `number` of an endless sequence of training identities."""
+    """Draw portrait `number` of an endless sequence of training identities.
+
+    Its layout is the exact order of the parts.
+    """
     rng = np.random.default_rng((seed, number, PORTRAITS))
     identity = int(rng.integers(TRAIN_IDENTITIES.start, TRAIN_IDENTITIES.stop))
     key = int(rng.integers(2**31))

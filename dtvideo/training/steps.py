@@ -4,13 +4,15 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dtvideo.errors import QualityError, UsageError
+from dtvideo.errors import ModelError, QualityError, UsageError
 from dtvideo.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 
 LossAt = Callable[[int], tuple[Tensor, Mapping[str, float]]]
@@ -18,7 +20,9 @@ LossAt = Callable[[int], tuple[Tensor, Mapping[str, float]]]
 Report = Callable[[str], None]
 RateOf = Callable[[str], float]
 """What the learning rate is multiplied by for the parameter of a name."""
-CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
+OnStep = Callable[[int], None]
+"""Called with the number of steps that are done."""
+CHECKPOINT, LOG, BOARD = "checkpoint.safetensors", "log.jsonl", "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class OptimiserSettings:
     """Steps between checkpoints; at most so many are lost when a run is stopped."""
     log_every: int = 50
     """Steps between lines of the log; a line holds the means of its steps."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too, into `tensorboard/` beside it."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "checkpoint_every", "log_every"):
@@ -64,22 +70,40 @@ def optimise(
     folder: Path,
     report: Report = print,
     rate_of: RateOf | None = None,
+    on_step: OnStep | None = None,
 ) -> TrainingState:
     """Minimise `loss_at(step)` from the last checkpoint in `folder` to the last step.
 
     Since the loss is a function of the step alone, a run that was stopped goes on exactly as
     one that was not. Writes `checkpoint.safetensors` and one JSON line per log into `folder`.
-    rate_of: for models of which parts learn at rates of their own.
+    rate_of: for models of which parts learn at rates of their own. on_step: called after each
+    step, and its checkpoint.
     Raises: ModelError as `load_checkpoint`; QualityError M7 when the loss is not finite.
     """
     state = _open_state(module, settings, folder, rate_of or _same_rate)
     path = folder / CHECKPOINT
-    log = _Log(folder / LOG, report, since=state.step)
-    while state.step < settings.steps:
-        _advance(state, loss_at, settings, log)
-        if state.step % settings.checkpoint_every == 0 or state.step == settings.steps:
-            save_checkpoint(state, path)
+    with ExitStack() as stack:
+        board = _open_board(folder, stack, since=state.step) if settings.tensorboard else None
+        log = _Log(folder / LOG, report, since=state.step, board=board)
+        while state.step < settings.steps:
+            _advance(state, loss_at, settings, log)
+            if state.step % settings.checkpoint_every == 0 or state.step == settings.steps:
+                save_checkpoint(state, path)
+            if on_step is not None:
+                on_step(state.step)
     return state
+
+
+def _open_board(folder: Path, stack: ExitStack, *, since: int) -> Any:
+    """Return TensorBoard's writer, closed with the stack; it forgets steps after `since`."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        remedy = "run: pip install tensorboard"
+        raise ModelError("M1", "tensorboard", "is not installed", remedy) from None
+    board = SummaryWriter(str(folder / BOARD), purge_step=since + 1)
+    stack.callback(board.close)
+    return board
 
 
 def _same_rate(name: str) -> float:
@@ -139,14 +163,14 @@ def _update_average(state: TrainingState, decay: float) -> None:
 class _Log:
     """Means of the figures since the last line, as JSON lines and as text."""
 
-    def __init__(self, path: Path, report: Report, *, since: int) -> None:
+    def __init__(self, path: Path, report: Report, *, since: int, board: Any) -> None:
         """Begin after step `since`: lines of later steps, which are done again, are dropped."""
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("}\n")]
             kept = [line for line in kept if json.loads(line)["step"] <= since]
             path.write_text("".join(kept), encoding="utf-8")
-        self._path, self._report = path, report
+        self._path, self._report, self._board = path, report, board
         self._sums: dict[str, list[float]] = {}
         self._since = time.perf_counter()
 
@@ -159,6 +183,8 @@ class _Log:
         seconds = (time.perf_counter() - self._since) / every
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "seconds": round(seconds, 4), **means}) + "\n")
+        for name, value in means.items() if self._board is not None else ():
+            self._board.add_scalar(name, value, step)
         told = " ".join(f"{name} {value:.4f}" for name, value in means.items())
         self._report(f"step {step} {told} ({seconds:.2f} s a step)")
         self._sums, self._since = {}, time.perf_counter()

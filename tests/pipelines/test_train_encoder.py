@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import cli
 from dtvideo.config import load_settings
@@ -21,6 +23,7 @@ from pipelines.train_encoder import (
     train_encoder,
 )
 from tests.tiny_models import tiny_tower
+from tests.training_pictures import write_samples
 
 SHORT = OptimiserSettings(steps=2, warmup=1, log_every=1)
 CONFIG = Path(__file__).parents[2] / "pipelines" / "configs" / "encoder.toml"
@@ -54,6 +57,7 @@ def test_a_short_run_leaves_a_model_whose_encoder_was_all_that_changed(
     folder = train_encoder(settings, tmp_path / "run", report=told.append)
     assert folder == tmp_path / "run" / "export"
     assert len(told) == 4
+    assert (tmp_path / "run" / "encoder" / "sheet_000002.png").is_file()
     trained = load_pipeline(str(folder), device="cpu", dtype="float32")
     assert isinstance(trained.subject_encoder, SubjectEncoder)
     layer = trained.subject_encoder.layer(trained.subject_encoder.paths[0])
@@ -92,6 +96,33 @@ def test_subject_and_words_are_dropped_as_often_as_asked(settings, pipeline):
     assert dropped(no_text=1.0) == (False, True)
     assert dropped(neither=1.0) == (True, True)
     assert dropped() == (False, False)
+
+
+def test_a_run_with_own_pictures_and_a_given_guide_trains_no_guide(settings, pipeline, tmp_path):
+    write_samples(tmp_path / "pictures")
+    pipeline.controlnet.save_pretrained(tmp_path / "depth")
+    own = replace(
+        settings,
+        pictures=str(tmp_path / "pictures"),
+        layout_model=str(tmp_path / "depth"),
+        optimiser=replace(SHORT, tensorboard=True),
+    )
+    train_encoder(own, tmp_path / "run", report=lambda text: None)
+    assert not (tmp_path / "run" / "layout").exists()
+    board = EventAccumulator(str(tmp_path / "run" / "encoder" / "tensorboard")).Reload()
+    lines = (tmp_path / "run" / "encoder" / "log.jsonl").read_text().splitlines()
+    logged = [json.loads(line)["loss"] for line in lines]
+    assert [event.value for event in board.Scalars("loss")] == pytest.approx(logged)
+
+
+def test_a_lesson_of_own_pictures_has_their_words(settings, pipeline, tmp_path):
+    write_samples(tmp_path)
+    shares = {"no_subject": 0.0, "no_text": 0.0, "neither": 0.0}
+    own = replace(settings, pictures=str(tmp_path), **shares)
+    words = lesson(own, pipeline).words
+    wanted = pipeline.encode_prompt(["a red square", "a blue square"])
+    assert {tuple(row.flatten().tolist()) for row in words} == {
+        tuple(row.flatten().tolist()) for row in wanted}  # fmt: skip
 
 
 def test_a_given_tower_is_frozen_and_a_small_one_learns(settings, pipeline, tmp_path):

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from dtvideo.errors import MediaError
+from dtvideo.images import save_png
+from dtvideo.training.pictures import PictureSet
+from tests.training_pictures import SQUARES, write_samples, write_shard
+
+
+def by_caption(pictures, count=2):
+    found = [pictures.portrait(0, number, size=16) for number in range(count)]
+    return {each.caption: each for each in found}
+
+
+def test_a_sample_has_its_picture_words_depth_and_subject_on_white(tmp_path):
+    pictures = PictureSet(write_samples(tmp_path), needs_layout=True)
+    assert len(pictures) == 2
+    found = by_caption(pictures)
+    for name, colour in SQUARES.items():
+        each = found[f"a {name} square"]
+        assert (each.image[8, 8] == colour).all()
+        assert (each.image[0, 0] == 128).all()
+        assert (each.subject[8, 8] == colour).all()
+        assert (each.subject[0, 0] == 255).all()
+        assert (each.layout[8, 8] == 255).all()
+        assert (each.layout[0, 0] == 0).all()
+
+
+def test_a_shard_holds_what_its_folder_held(tmp_path):
+    folder = write_samples(tmp_path / "plain")
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    write_shard(folder, shards / "000.tar")
+    one, other = (PictureSet(path, needs_layout=True) for path in (folder, shards))
+    assert one.names == other.names
+    for number in range(4):
+        first, second = (each.portrait(3, number, size=16) for each in (one, other))
+        assert first.caption == second.caption
+        for part in ("image", "subject", "layout"):
+            assert np.array_equal(getattr(first, part), getattr(second, part))
+
+
+def test_every_run_through_all_shows_each_picture_once_in_an_order_of_its_own(tmp_path):
+    for number in range(6):
+        save_png(tmp_path / f"{number}.png", np.full((16, 16, 3), 40 * number, np.uint8))
+        save_png(tmp_path / f"{number}.mask.png", np.full((16, 16), 255, np.uint8))
+        (tmp_path / f"{number}.txt").write_text(str(number))
+    pictures = PictureSet(tmp_path, needs_layout=False)
+    shown = [pictures.portrait(0, number, size=8).caption for number in range(12)]
+    assert sorted(shown[:6]) == sorted(shown[6:]) == list("012345")
+    assert shown[:6] != shown[6:]
+
+
+def test_a_wide_picture_gives_its_middle_square(tmp_path):
+    wide = np.zeros((16, 48, 3), np.uint8)
+    wide[:, 16:32] = 200
+    save_png(tmp_path / "a.png", wide)
+    save_png(tmp_path / "a.mask.png", np.full((16, 48), 255, np.uint8))
+    (tmp_path / "a.txt").write_text("grey")
+    assert (PictureSet(tmp_path, needs_layout=False).portrait(0, 0, size=8).image == 200).all()
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(MediaError, match=r"V1.*holds no pictures"):
+        PictureSet(tmp_path, needs_layout=False)
+    (write_samples(tmp_path) / "red.depth.png").unlink()
+    with pytest.raises(MediaError, match=r"V1.*lacks red.depth.png.*layout = false"):
+        PictureSet(tmp_path, needs_layout=True)
+    PictureSet(tmp_path, needs_layout=False)
+    (tmp_path / "blue.txt").unlink()
+    with pytest.raises(MediaError, match=r"V1.*lacks blue.txt"):
+        PictureSet(tmp_path, needs_layout=False)
+
+
+def test_a_broken_shard_is_refused(tmp_path):
+    (tmp_path / "0.tar").write_bytes(b"nonsense" * 200)
+    with pytest.raises(MediaError, match=r"V1.*no whole shard"):
+        PictureSet(tmp_path, needs_layout=False)
