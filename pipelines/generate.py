@@ -140,15 +140,14 @@ def _subject(job: GenerateJob, reference: Reference) -> Subject:
 
 def _open_inputs(job: GenerateJob) -> tuple[LoadedImage, Sidecar]:
     """Open every input and refuse outputs that are there, before a model is loaded."""
-    inputs = [path for path in job.input_paths.values() if path is not None]
+    inputs = {role: path for role, path in job.input_paths.items() if path is not None}
     for path in (*map(job.picture, job.seeds), job.beside(".json"), job.beside(".sheet.png")):
-        check_output(path, overwrite=job.overwrite, inputs=inputs)
+        check_output(path, overwrite=job.overwrite, inputs=inputs.values())
     sidecar = Sidecar(job)
     loaded = load_reference(job.reference)
-    for role, path in job.input_paths.items():
-        if path is not None:
-            check_input(path)
-            sidecar.add_input(role, path)
+    for role, given in inputs.items():
+        check_input(given)
+        sidecar.add_input(role, given)
     return loaded, sidecar
 
 

@@ -145,7 +145,7 @@ def _subject_mask(parts: dict[str, Portion], loaded: LoadedImage) -> Float32[np.
     if MASK not in parts:
         return find_mask(loaded).mask
     given = _load(parts[MASK], MASK).rgb
-    return (given.mean(axis=2) / 255).astype(np.float32)
+    return np.asarray(given.mean(axis=2) / 255, np.float32)
 
 
 def _square(picture: np.ndarray, side: int) -> np.ndarray:
