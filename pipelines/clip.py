@@ -1,7 +1,7 @@
 """One clip: frames asked for one by one, and the pipeline given back at the end."""
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from pipelines.frame import FrameRenderer, FrameState, OnProgress, OnStepEnd, Su
 from poses.types import Pose
 
 if TYPE_CHECKING:
-    from pipelines.animate import AnimationPipeline
+    from pipelines.base import AnimationBase
 
 Image = UInt8[np.ndarray, "h w 3"]
 
@@ -30,7 +30,7 @@ class Clip:
 
     def __init__(
         self,
-        pipeline: "AnimationPipeline",
+        pipeline: "AnimationBase",
         subject: Subject,
         poses: Iterable[Pose],
         *,
@@ -45,7 +45,7 @@ class Clip:
         self.cache_plan: CachePlan | None = None
         self._poses = poses
         self._on_step_end = on_step_end
-        self._progress = progress or _ignore
+        self._progress = progress
         self._frames: Generator[tuple[int, Image], None, None] | None = None
 
     def start(self, state: FrameState) -> "Clip":
@@ -76,19 +76,13 @@ class Clip:
 
     def _render(self) -> Generator[tuple[int, Image], None, None]:
         pipeline, first = self.pipeline, self.state.index
-        with ExitStack() as stack:
-            stack.callback(pipeline.maybe_free_model_hooks)
-            renderer = FrameRenderer(
-                pipeline,
-                self.subject,
-                settings=self.settings,
-                attention=stack.enter_context(
-                    install_self_subject_attention(pipeline.unet, pipeline.controlnet)
-                ),
-                subject_attention=self._subject_attention(stack),
-                on_step_end=self._on_step_end,
-                progress=self._progress,
-            )
+        with open_renderer(
+            pipeline,
+            self.subject,
+            settings=self.settings,
+            on_step_end=self._on_step_end,
+            progress=self._progress,
+        ) as renderer:
             self.cache_plan = renderer.cache_plan
             for index, pose in enumerate(self._poses):
                 if pipeline.interrupt:
@@ -97,12 +91,43 @@ class Clip:
                     image, self.state = renderer.render(pose, self.state)
                     yield index, image
 
-    def _subject_attention(self, stack: ExitStack) -> SubjectEncoderAttention | None:
-        """Let the U-Net look at the subject encoder's tokens, where there is an encoder."""
-        unet, encoder = self.pipeline.unet, self.pipeline.subject_encoder
-        if encoder is None or self.settings.beta == 0:
-            return None
-        return stack.enter_context(install_subject_attention(unet, encoder))
+
+@contextmanager
+def open_renderer(
+    pipeline: "AnimationBase",
+    subject: Subject,
+    *,
+    settings: ClipSettings,
+    on_step_end: OnStepEnd | None = None,
+    progress: OnProgress | None = None,
+) -> Iterator[FrameRenderer]:
+    """Install the method in a pipeline and yield what renders its frames.
+
+    On leaving, also by an exception, the pipeline's attention is its own again.
+    """
+    with ExitStack() as stack:
+        stack.callback(pipeline.maybe_free_model_hooks)
+        yield FrameRenderer(
+            pipeline,
+            subject,
+            settings=settings,
+            attention=stack.enter_context(
+                install_self_subject_attention(pipeline.unet, pipeline.controlnet)
+            ),
+            subject_attention=_subject_attention(pipeline, settings, stack),
+            on_step_end=on_step_end,
+            progress=progress or _ignore,
+        )
+
+
+def _subject_attention(
+    pipeline: "AnimationBase", settings: ClipSettings, stack: ExitStack
+) -> SubjectEncoderAttention | None:
+    """Let the U-Net look at the subject encoder's tokens, where there is an encoder."""
+    encoder = pipeline.subject_encoder
+    if encoder is None or settings.beta == 0:
+        return None
+    return stack.enter_context(install_subject_attention(pipeline.unet, encoder))
 
 
 def _ignore(stage: str, done: int, total: int) -> None:
