@@ -66,6 +66,11 @@ class FrameStore:
         """Whether not even the first frame is there."""
         return not self.frame_path(0).exists()
 
+    @property
+    def held(self) -> int:
+        """How many frames are there, whole or damaged."""
+        return sum(1 for _ in self.folder.glob("*.png"))
+
     def frame_path(self, index: int) -> Path:
         """Return the file of a frame."""
         return self.folder / f"{index:06d}.png"

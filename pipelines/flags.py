@@ -97,9 +97,10 @@ def add_animate_arguments(parser: argparse.ArgumentParser, command: Command) -> 
         "--output",
         metavar="OUT",
         type=Path,
-        help=".mp4 .mov .webm .gif .webp, a folder/ or shot.%%04d.png (<ref>_<video>.mp4)",
+        help=".mp4 .mov .mkv .webm .gif .webp, a folder/ or shot.%%04d.png (<ref>_<video>.mp4)",
     )
     _add_inputs(parser.add_argument_group("inputs"))
+    _add_delivery(parser.add_argument_group("result"))
     _add_picture(parser.add_argument_group("picture"))
     _add_motion(parser.add_argument_group("motion and sound"))
     _add_poses(parser.add_argument_group("poses"))
@@ -169,6 +170,22 @@ def add_character(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_delivery(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="h264-web, h264-review, hevc, prores4444, ffv1-master, png, exr, gif or webp",
+    )
+    group.add_argument("--studio", action="store_true", help="number frames from 1001")
+    group.add_argument(
+        "--c2pa-cert",
+        metavar="FILE",
+        type=Path,
+        help="sign the result with this certificate and its chain (PEM)",
+    )
+    group.add_argument("--c2pa-key", metavar="FILE", type=Path, help="the certificate's key (PEM)")
+
+
 def _add_picture(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--background",
@@ -192,9 +209,9 @@ def add_words(group: argparse._ArgumentGroup) -> None:
 def _add_motion(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--frames",
-        metavar="A-B",
+        metavar="RANGE",
         type=reader("parse_frames"),
-        help="part of the driver, counted from 0",
+        help="part of the driver, counted from 0: 24-71, or a set such as 0-40x2,60",
     )
     group.add_argument(
         "--fps",

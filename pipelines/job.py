@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import UsageError
+from dtvideo.profiles import BY_SUFFIX, PROFILES, Profile, suffixes_of
+from dtvideo.signing import SIGNABLE, Credentials
 from dtvideo.video import VideoLimits
 from pipelines.character_job import CharacterJob, check_choices, check_range, refusal
+from pipelines.frame_set import read_frame_set
 from poses.details import FaceChoice
 from poses.select import NAMED_CHOICES, PersonChoice
 
-MOVIE_SUFFIXES = (".mp4", ".mov", ".webm", ".gif", ".webp")
-ALPHA_SUFFIXES = (".png", ".webp", ".gif")
+STUDIO_FIRST = 1001
 AUDIO_CHOICES = ("copy", "none")
 FACE_CHOICES = ("off", "weak", "full")
 HANDS_CHOICES = ("on", "off")
@@ -32,7 +34,10 @@ NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "blue": (0, 0, 255),
 }
 
-PATH_SETTINGS = {"reference", "driver", "poses", "output", "reference_pose", "reference_mask"}
+PATH_SETTINGS = {
+    *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
+    *("c2pa_cert", "c2pa_key"),
+}
 FRAME_NUMBER = r"(?:%0?\d*d|#+)"
 
 Colour = tuple[int, int, int]
@@ -72,8 +77,8 @@ class RenderJob(CharacterJob):
     """Fit the motion to the character's own proportions."""
     smooth: bool = True
     """Smooth the key points over time (zero phase)."""
-    frames: FrameRange | None = None
-    """First and last frame of the driver, from 0, both rendered."""
+    frames: FrameRange | str | None = None
+    """First and last frame of the driver, from 0, both rendered; or a set such as 0-40x2,60."""
     rate: Fraction | None = None
     """Frames per second; the driver's when absent."""
     max_frames: int = 1_000_000
@@ -83,6 +88,14 @@ class RenderJob(CharacterJob):
     audio: str = "copy"
     background: str | Colour = "reference"
     """reference, driver, alpha or a colour."""
+    profile: str | None = None
+    """How the result is encoded, by a name of `dtvideo.profiles`; by its suffix when absent."""
+    studio: bool = False
+    """Number the frames of a sequence from 1001 instead of 0."""
+    c2pa_cert: Path | None = None
+    """The certificate, with its chain, that the result is signed with (PEM)."""
+    c2pa_key: Path | None = None
+    """The private key of that certificate (PEM)."""
     resume: bool = False
     """Go on where an earlier run of the same job stopped; what is done already is kept."""
 
@@ -93,11 +106,13 @@ class RenderJob(CharacterJob):
         check_choices(
             {
                 "--audio": (self.audio, AUDIO_CHOICES),
+                "--profile": (self.profile, (None, *PROFILES)),
                 "--face": (self.face, (None, *FACE_CHOICES)),
                 "--hands": (self.hands, (None, *HANDS_CHOICES)),
             }
         )
         _check_output(self)
+        _check_signing(self)
 
     @property
     def limits(self) -> VideoLimits:
@@ -119,7 +134,38 @@ class RenderJob(CharacterJob):
     @property
     def target(self) -> Path:
         """Where the frames go: the movie, the folder or the frame pattern."""
-        return self.output if self.output is not None else Path(f"{self.stem}.mp4")
+        ending = PROFILES[self.profile].ending if self.profile else ".mp4"
+        return self.output if self.output is not None else Path(f"{self.stem}{ending}")
+
+    @property
+    def encoding(self) -> Profile:
+        """How the result is encoded: by the profile, else by its suffix; a folder gets PNG."""
+        if self.profile is not None:
+            return PROFILES[self.profile]
+        return BY_SUFFIX[".png" if is_folder(self.target) else self.target.suffix.lower()]
+
+    @property
+    def encoding_suffix(self) -> str:
+        """The suffix of the files that the result is made of."""
+        return self.encoding.suffixes[0] if is_folder(self.target) else self.target.suffix.lower()
+
+    @property
+    def first_number(self) -> int:
+        """The number of the first frame in the names of a sequence."""
+        return STUDIO_FIRST if self.studio else 0
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """Who signs the result, or None."""
+        if self.c2pa_cert is None or self.c2pa_key is None:
+            return None
+        return Credentials(self.c2pa_cert, self.c2pa_key)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every file or folder that the job reads and names itself."""
+        names = sorted(PATH_SETTINGS - {"output"})
+        return [path for name in names if (path := getattr(self, name)) is not None]
 
     def beside(self, suffix: str) -> Path:
         """Return the path of a companion of the result, for example `.json`.
@@ -173,9 +219,14 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def parse_frames(text: str) -> FrameRange:
-    """Read `A-B`, `A-`, `-B` or `A`: frames counted from 0, both ends included."""
+def parse_frames(text: str) -> FrameRange | str:
+    """Read `A-B`, `A-`, `-B` or `A`, or a set such as `0-40x2,60`.
+
+    Frames are counted from 0, both ends included; of a set see `pipelines.frame_set`.
+    """
     match = re.fullmatch(r"(\d{0,9})(-?)(\d{0,9})", text.strip())
+    if match is None and re.fullmatch(r"[\d\s,xy:-]+", text):
+        return read_frame_set(text)
     if not match or not (match[1] or match[3]):
         raise refusal("--frames", text, "write first-last counted from 0, such as 24-71")
     first = int(match[1] or 0)
@@ -259,26 +310,52 @@ def _check_numbers(job: RenderJob) -> None:
     check_range("--fps", job.rate, Fraction(1, 10), 1000)
     check_range("--max-frames", job.max_frames, 1, 10**9)
     check_range("--max-pixels", job.max_pixels, 256, 2**32)
-    if job.frames and job.frames[1] is not None and job.frames[1] < job.frames[0]:
+    if isinstance(job.frames, str):
+        read_frame_set(job.frames)
+    elif job.frames and job.frames[1] is not None and job.frames[1] < job.frames[0]:
         raise refusal("--frames", f"{job.frames[0]}-{job.frames[1]}", "first comes before last")
 
 
 def _check_output(job: RenderJob) -> None:
     target = job.target
-    if is_folder(target):
-        return
-    remedy = "give {}, a folder/ or a pattern such as shot.%04d.png"
-    if is_sequence(target):
-        known: tuple[str, ...] = (".png",)
-        plain = re.sub(FRAME_NUMBER, "", target.name, count=1)
-    else:
-        known, plain = MOVIE_SUFFIXES, target.name
-    if target.suffix.lower() not in known or "%" in plain:
-        raise refusal("-o", str(target), remedy.format(", ".join(MOVIE_SUFFIXES)))
-    if job.background == "alpha" and target.suffix.lower() not in ALPHA_SUFFIXES:
+    _check_name(target, PROFILES[job.profile] if job.profile else None, job.profile)
+    if job.studio and not is_sequence(target):
+        problem = "numbers frames, and the result is one file"
+        raise UsageError("U1", "--studio", problem, "give -o as a folder/ or a pattern")
+    if job.background == "alpha" and not job.encoding.alpha:
         raise UsageError(
             "U1",
             "--background",
-            f"{target.suffix} cannot hold transparency here",
-            "give -o as a folder/, a .png pattern, .webp or .gif",
+            f"{job.profile or target.suffix} cannot hold transparency here",
+            "give -o as a folder/, a .png pattern, .webp or .gif, or --profile prores4444",
         )
+
+
+def _check_name(target: Path, profile: Profile | None, name: str | None) -> None:
+    """Refuse a result whose name does not fit its profile, or any.
+
+    Raises: UsageError M11.
+    """
+    if profile is not None and is_sequence(target) != (profile.kind == "frames"):
+        one = "a folder/ or a pattern such as shot.%04d" if profile.kind == "frames" else "a name"
+        raise refusal("-o", str(target), f"{name} needs {one}, {profile.suffixes[0]}")
+    if is_folder(target):
+        return
+    if is_sequence(target):
+        known = profile.suffixes if profile else suffixes_of("frames")
+        plain = re.sub(FRAME_NUMBER, "", target.name, count=1)
+    else:
+        single = (*suffixes_of("movie"), *suffixes_of("animation"))
+        known, plain = (profile.suffixes if profile else single), target.name
+    if target.suffix.lower() not in known or "%" in plain:
+        more = "" if profile else ", a folder/ or a pattern such as shot.%04d.png"
+        raise refusal("-o", str(target), f"give {', '.join(known)}{more}")
+
+
+def _check_signing(job: RenderJob) -> None:
+    if (job.c2pa_cert is None) != (job.c2pa_key is None):
+        problem = "a certificate and its key are needed, one is missing"
+        raise UsageError("U1", "--c2pa-cert", problem, "give --c2pa-cert and --c2pa-key")
+    if job.credentials and (suffix := job.encoding_suffix) not in SIGNABLE:
+        remedy = f"give a result that is {', '.join(SIGNABLE)}"
+        raise UsageError("U1", "--c2pa-cert", f"{suffix} files cannot be signed", remedy)

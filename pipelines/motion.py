@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError
 from dtvideo.video import VideoInfo, read_frames
+from pipelines.frame_set import frame_numbers
 from pipelines.job import RenderJob
 from pipelines.pose_cache import Search, keep, recall
 from pipelines.progress import Progress
@@ -169,11 +170,15 @@ def counted(frames: Iterable[Picture], advance: Callable[[], None]) -> Iterator[
 
 
 def frame_slice(job: RenderJob, total: int) -> slice:
-    """Return the frames of the driver that the job asks for.
+    """Return the run of the driver's frames that holds all that the job asks for.
 
     Raises: MediaError V7 when they begin after the clip's end.
     """
-    first, last = job.frames or (0, None)
+    if isinstance(job.frames, str):
+        numbers = frame_numbers(job.frames)
+        first, last = numbers[0], numbers[-1]
+    else:
+        first, last = job.frames or (0, None)
     if first >= total:
         source: Path | None = job.driver or job.poses
         problem = f"has {total} frames, so frame {first} does not exist"
@@ -182,6 +187,30 @@ def frame_slice(job: RenderJob, total: int) -> slice:
 
 
 def driving_frames(job: RenderJob, info: VideoInfo) -> Iterator[Picture]:
-    """Yield the driver's frames that are rendered, in order."""
+    """Yield the run of the driver's frames that holds all that are rendered, in order."""
     part = frame_slice(job, info.frames)
     return islice(read_frames(info), part.start, part.stop)
+
+
+def chosen_indices(job: RenderJob, total: int) -> list[int]:
+    """Return which frames of that run are rendered, counted from its beginning."""
+    run = frame_slice(job, total)
+    if not isinstance(job.frames, str):
+        return list(range(run.stop - run.start))
+    return [number - run.start for number in frame_numbers(job.frames) if number < run.stop]
+
+
+def chosen_frames(job: RenderJob, info: VideoInfo) -> Iterator[Picture]:
+    """Yield the driver's frames that are rendered, in order."""
+    wanted = set(chosen_indices(job, info.frames))
+    return (frame for index, frame in enumerate(driving_frames(job, info)) if index in wanted)
+
+
+def chosen_poses(job: RenderJob, run: PoseSequence) -> PoseSequence:
+    """Return the poses of the frames that are rendered, of those of the whole run."""
+    if not isinstance(job.frames, str):
+        return run
+    first = frame_numbers(job.frames)[0]
+    kept = [number - first for number in frame_numbers(job.frames) if number - first < len(run)]
+    parts: dict[str, Any] = {name: tracks[kept] for name, tracks in parts_of(run).items()}
+    return replace(run, **parts)

@@ -14,7 +14,7 @@ from dtvideo.overlay import overlay_pose
 from dtvideo.video import open_writer, probe
 from pipelines.job import RenderJob
 from pipelines.key_points import check_frames
-from pipelines.motion import driving_frames
+from pipelines.motion import chosen_frames
 from pipelines.people_picture import save_people
 from pipelines.prepare import (
     Driver,
@@ -72,7 +72,7 @@ def check_poses(job: RenderJob, progress: Progress) -> tuple[Path, PoseCheck]:
     driver = prepare_driver(job, info, reference.pose, progress=progress)
     for notice in save_people(job, reference=reference, driver=driver, info=info):
         progress.notice(notice)
-    frames = driving_frames(job, info) if info else repeat(None)
+    frames = chosen_frames(job, info) if info else repeat(None)
     _write_video(job, reference, driver, frames=frames, progress=progress)
     return job.target, judge(reference, driver)
 

@@ -19,7 +19,7 @@ from dtvideo.segmentation import find_mask
 from dtvideo.video import VideoInfo
 from pipelines.character_job import CharacterJob
 from pipelines.job import RenderJob
-from pipelines.motion import find_motion, load_detector, read_motion
+from pipelines.motion import chosen_poses, find_motion, load_detector, read_motion
 from pipelines.progress import Progress
 from poses.crowd import find_everyone, paint_out
 from poses.details import keep_face, keep_hands
@@ -306,8 +306,8 @@ def prepare_driver(
         "retarget": fit,
     }
     return Driver(
-        found=motion.sequence,
-        fitted=fitted,
+        found=chosen_poses(job, motion.sequence),
+        fitted=chosen_poses(job, fitted),
         report=report,
         selection=motion.selection,
         notices=tuple(notices),

@@ -10,42 +10,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from fractions import Fraction
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
-from dtvideo.files import check_input, check_not_input, check_output, write_json
+from dtvideo.files import check_input
 from dtvideo.images import LoadedImage
-from dtvideo.sheet import SheetColumn, evenly_spaced, save_sheet
-from dtvideo.video import FrameWriter, VideoInfo, open_writer, probe
-from dtvideo.video.writers import frame_path
-from pipelines.background import Backdrop, opaque
+from dtvideo.video import VideoInfo, probe
+from pipelines.background import Backdrop
 from pipelines.base import AnimationBase
 from pipelines.character_job import plain
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
+from pipelines.deliver import check_inputs, check_outputs, has_sound, plates, publish
 from pipelines.frame import FrameState
-from pipelines.job import RenderJob, is_sequence
+from pipelines.job import RenderJob
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
-from pipelines.motion import driving_frames, frame_slice
+from pipelines.motion import chosen_indices, frame_slice
 from pipelines.people_picture import save_people
 from pipelines.pose_check import judge
-from pipelines.prepare import (
-    Driver,
-    Reference,
-    choose_size,
-    load_reference,
-    prepare_driver,
-    prepare_reference,
-)
-from pipelines.progress import Advance, Progress, SilentProgress
-from pipelines.sidecar import Sidecar, digital_source_type, environment, set_threads
+from pipelines.prepare import choose_size, load_reference, prepare_driver, prepare_reference
+from pipelines.prepared import Prepared
+from pipelines.progress import Progress, SilentProgress
+from pipelines.sidecar import Sidecar, environment, set_threads
+from pipelines.space import bytes_needed, check_space, free_bytes, in_megabytes
 from pipelines.verify import is_done, read_sidecar
 from pipelines.work import Work, open_work
-from poses.render import draw_pose
 
 __all__ = ["Prepared", "RenderJob", "Result", "open_clip", "plan", "prepare", "render"]
 
@@ -67,19 +56,6 @@ class Result:
     def paths(self) -> tuple[Path, Path, Path]:
         """The movie (or the folder or pattern of frames), the side-car and the sheet."""
         return self.movie, self.sidecar, self.sheet
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Everything that the first frame needs."""
-
-    pipeline: AnimationBase
-    settings: ClipSettings
-    size: tuple[int, int]
-    reference: Reference
-    driver: Driver
-    info: VideoInfo | None
-    sidecar: Sidecar
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,12 +105,14 @@ def render(
         recipe = {"recipe_hash": sidecar.recipe_hash, **environment()}
         work.begin(recipe, again=job.overwrite)
         prepared = _prepare(job, setup, progress)
+        frames = len(prepared.driver)
+        check_space(job, size=prepared.size, frames=frames, kept=work.frames.held)
         _tell_people(job, prepared, progress)
         with _timed(sidecar, "render"):
             _render_frames(job, prepared, work, progress)
-        with _timed(sidecar, "write"), progress.stage("write", len(prepared.driver)) as advance:
-            _publish(job, prepared, work, advance)
-    return _result(job, sidecar, frames=len(prepared.driver), start=start)
+        with _timed(sidecar, "write"), progress.stage("write", frames) as advance:
+            publish(job, prepared, work, advance)
+    return _result(job, sidecar, frames=frames, start=start)
 
 
 def prepare(job: RenderJob, progress: Progress) -> Prepared:
@@ -160,10 +138,14 @@ def _set_up(job: RenderJob, progress: Progress, load: Load) -> _Setup:
         multiple=pipeline.size_multiple,
     )
     sidecar.notices.extend(notices)
+    if info is not None and not job.resume:
+        frames = len(chosen_indices(job, info.frames))
+        check_space(job, size=size, frames=frames)
     sidecar.settings = {
         "clip": plain(asdict(settings)),
         "size": list(size),
         "threads": environment()["threads"],
+        "signed": job.credentials is not None,
     }
     return _Setup(pipeline, settings, size, loaded, info, sidecar)
 
@@ -195,41 +177,18 @@ def plan(job: RenderJob, progress: Progress | None = None) -> str:
     driver, reference = prepared.driver, prepared.reference
     width, height = prepared.size
     seconds = float(len(driver) / driver.fitted.rate)
-    sound = "with sound" if _has_sound(job, prepared.info) else "without sound"
+    sound = "with sound" if has_sound(job, prepared.info) else "without sound"
+    needed = bytes_needed(job, size=prepared.size, frames=len(driver))
     lines = (
         f"result      {job.target}",
         f"beside it   {job.beside('.json').name}, {job.beside('.sheet.png').name}",
         f"frames      {len(driver)} of {width}x{height} at {driver.fitted.rate} per second, "
         f"{seconds:.2f} s, {sound}",
         f"model       {job.model}",
+        f"disk        up to {in_megabytes(needed)}, {in_megabytes(free_bytes(job.target))} free",
         str(judge(reference, driver)),
     )
     return "\n".join(lines)
-
-
-def check_inputs(job: RenderJob) -> None:
-    """Refuse to replace an input, whatever the job says.
-
-    Raises: OutputError F7.
-    """
-    given = (job.reference, job.driver, job.poses, job.reference_pose, job.reference_mask)
-    inputs = [path for path in given if path is not None]
-    for path in _first_outputs(job):
-        check_not_input(path, inputs)
-
-
-def check_outputs(job: RenderJob) -> None:
-    """Refuse to replace a result unless the job says so.
-
-    Raises: OutputError F7.
-    """
-    for path in _first_outputs(job):
-        check_output(path, overwrite=job.overwrite)
-
-
-def _first_outputs(job: RenderJob) -> tuple[Path, ...]:
-    first = frame_path(job.target, 0) if is_sequence(job.target) else job.target
-    return first, job.beside(".json"), job.beside(".sheet.png")
 
 
 def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoInfo | None]:
@@ -271,57 +230,17 @@ def _render_frames(job: RenderJob, prepared: Prepared, work: Work, progress: Pro
     if first:
         progress.notice(f"goes on at frame {first} of {len(driver)}")
     backdrop = Backdrop.prepare(job.background, prepared.reference)
-    plates = islice(_plates(job, prepared, needed=job.background == "driver"), first, None)
+    behind = islice(plates(job, prepared, needed=job.background == "driver"), first, None)
     before = driver.fitted[first - 1] if first else None
     with (
         open_clip(job, prepared).start(FrameState(first, latents, before)) as clip,
         progress.stage("render", len(driver) - first) as advance,
     ):
-        for (index, image), plate in zip(clip, plates, strict=False):
+        for (index, image), plate in zip(clip, behind, strict=False):
             assert clip.state.latents is not None
             frame = backdrop.lay(image, driver.fitted[index], plate)
             work.frames.add(index, frame, clip.state.latents)
             advance()
-
-
-def _publish(job: RenderJob, prepared: Prepared, work: Work, advance: Advance) -> None:
-    """Make movie, sheet and side-car from the finished frames and put them into place."""
-    sidecar, count = prepared.sidecar, len(prepared.driver)
-    target, sheet, told = job.target, job.beside(".sheet.png"), job.beside(".json")
-    staged = work.staged(target)
-    columns = _write_frames(job, prepared, work, advance)
-    save_sheet(work.staged(sheet), prepared.reference.image, columns, title=job.stem)
-    pairs = list(zip(_written(staged, count), _written(target, count), strict=True))
-    work.publish([*pairs, (work.staged(sheet), sheet)])
-    write_json(work.staged(told), sidecar.document([*_written(target, count), sheet]))
-    work.publish([(work.staged(told), told)])
-
-
-def _write_frames(
-    job: RenderJob, prepared: Prepared, work: Work, advance: Advance
-) -> list[SheetColumn]:
-    """Write the finished frames as the result; return the moments that the sheet shows."""
-    driver = prepared.driver
-    shown = evenly_spaced(len(driver))
-    columns = []
-    plates = _plates(job, prepared, needed=True)
-    with _writer(job, prepared, work.staged(job.target)) as writer:
-        for index, plate in zip(range(len(driver)), plates, strict=False):
-            frame = work.frames.read(index)
-            writer.write(frame)
-            prepared.sidecar.add_frame(frame)
-            if index in shown:
-                pose = draw_pose(driver.fitted[index])
-                columns.append(SheetColumn(index, plate, pose, opaque(frame)))
-            advance()
-    return columns
-
-
-def _plates(
-    job: RenderJob, prepared: Prepared, *, needed: bool
-) -> Iterator[UInt8[np.ndarray, "h w 3"] | None]:
-    """Yield the driver's picture of every frame, or None where there is none or no need."""
-    return driving_frames(job, prepared.info) if needed and prepared.info else repeat(None)
 
 
 def _tell_people(job: RenderJob, prepared: Prepared, progress: Progress) -> None:
@@ -345,28 +264,6 @@ def open_clip(job: RenderJob, prepared: Prepared) -> Clip:
         negative_prompt=job.negative_prompt,
         settings=prepared.settings,
     )
-
-
-def _writer(job: RenderJob, prepared: Prepared, output: Path) -> FrameWriter:
-    rate = prepared.driver.fitted.rate
-    return open_writer(
-        output,
-        size=prepared.size,
-        rate=rate,
-        audio_from=job.driver if _has_sound(job, prepared.info) else None,
-        audio_offset=Fraction(job.frames[0] if job.frames else 0) / rate,
-        source_type=digital_source_type(job),
-    )
-
-
-def _has_sound(job: RenderJob, info: VideoInfo | None) -> bool:
-    return info is not None and info.has_audio and job.audio == "copy"
-
-
-def _written(target: Path, count: int) -> list[Path]:
-    if is_sequence(target):
-        return [frame_path(target, index) for index in range(count)]
-    return [target]
 
 
 def _result(

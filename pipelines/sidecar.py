@@ -39,7 +39,9 @@ DIGITAL_SOURCE_TYPES = {
     "driver": "compositeWithTrainedAlgorithmicMedia",
 }
 INPUT_PATHS = ("reference", "driver", "poses", "pose", "reference_pose", "reference_mask")
-NOT_IN_THE_FRAMES = (*INPUT_PATHS, "output", "overwrite", "cache", "resume", "threads",
+SECRETS = ("c2pa_cert", "c2pa_key")
+"""Who signs is in the signature; where the key lies is nobody's business."""
+NOT_IN_THE_FRAMES = (*INPUT_PATHS, *SECRETS, "output", "overwrite", "cache", "resume", "threads",
     "max_frames", "max_pixels")  # fmt: skip
 """Settings that change no frame, or that are in a recipe's hash by what they lead to."""
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -58,6 +60,8 @@ class Sidecar:
     settings: dict[str, object] = field(default_factory=dict)
     reference: dict[str, object] = field(default_factory=dict)
     driver: dict[str, object] = field(default_factory=dict)
+    delivery: dict[str, object] = field(default_factory=dict)
+    quality: dict[str, object] = field(default_factory=dict)
     frame_hashes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
@@ -105,6 +109,8 @@ class Sidecar:
                 {"path": os.path.relpath(path, beside), **fingerprint(path)} for path in outputs
             ],
             "frames": {"count": len(self.frame_hashes), "sha256_of_rgb": self.frame_hashes},
+            "delivery": self.delivery,
+            "quality": self.quality,
             "environment": environment(),
             "timings_seconds": {name: round(value, 3) for name, value in self.timings.items()},
             "warnings": self.notices,
@@ -178,4 +184,5 @@ def _portable(job: Job, beside: Path) -> dict[str, object]:
         for name in (*INPUT_PATHS, "output")
         if (value := getattr(job, name, None))
     }
-    return {**job.settings(), **relative}
+    told = {name: value for name, value in job.settings().items() if name not in SECRETS}
+    return {**told, **relative}

@@ -1,0 +1,154 @@
+"""From finished frames to what is handed over: the movie or the frames, the sheet, the side-car."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dtvideo.files import check_not_input, check_output, write_json
+from dtvideo.sheet import SheetColumn, evenly_spaced, save_sheet
+from dtvideo.signing import Credentials, sign_file
+from dtvideo.video import FrameWriter, VideoInfo, open_writer
+from dtvideo.video.writers import frame_path
+from pipelines.background import opaque
+from pipelines.job import RenderJob, is_sequence
+from pipelines.motion import chosen_frames
+from pipelines.prepared import Prepared
+from pipelines.progress import Advance
+from pipelines.quality import QualityMeter
+from pipelines.sidecar import digital_source_type
+from pipelines.work import Work
+from poses.render import draw_pose
+
+
+def publish(job: RenderJob, prepared: Prepared, work: Work, advance: Advance) -> None:
+    """Make movie, sheet and side-car from the finished frames and put them into place."""
+    sidecar, count = prepared.sidecar, len(prepared.driver)
+    target, sheet, told = job.target, job.beside(".sheet.png"), job.beside(".json")
+    staged = work.staged(target)
+    columns = _write_frames(job, prepared, work, advance)
+    for path in written(job, staged, count) if job.credentials else ():
+        _sign(job, job.credentials, path)
+    save_sheet(work.staged(sheet), prepared.reference.image, columns, title=job.stem)
+    results = written(job, target, count)
+    work.publish(
+        [*zip(written(job, staged, count), results, strict=True), (work.staged(sheet), sheet)]
+    )
+    write_json(work.staged(told), sidecar.document([*results, sheet]))
+    work.publish([(work.staged(told), told)])
+
+
+def check_inputs(job: RenderJob) -> None:
+    """Refuse to replace an input, whatever the job says.
+
+    Raises: OutputError F7.
+    """
+    for path in _first_outputs(job):
+        check_not_input(path, job.inputs)
+
+
+def check_outputs(job: RenderJob) -> None:
+    """Refuse to replace a result unless the job says so.
+
+    Raises: OutputError F7.
+    """
+    for path in _first_outputs(job):
+        check_output(path, overwrite=job.overwrite)
+
+
+def written(job: RenderJob, target: Path, count: int) -> list[Path]:
+    """Return every file of a result of so many frames that is written to `target`."""
+    if not is_sequence(target):
+        return [target]
+    numbers = range(job.first_number, job.first_number + count)
+    return [frame_path(target, number, suffix=job.encoding_suffix) for number in numbers]
+
+
+def plates(
+    job: RenderJob, prepared: Prepared, *, needed: bool
+) -> Iterator[UInt8[np.ndarray, "h w 3"] | None]:
+    """Yield the driver's picture of every frame, or None where there is none or no need."""
+    return chosen_frames(job, prepared.info) if needed and prepared.info else repeat(None)
+
+
+def has_sound(job: RenderJob, info: VideoInfo | None) -> bool:
+    """Tell whether the driver's sound goes with the result: not with frames picked from a clip."""
+    picked = isinstance(job.frames, str)
+    movie = not is_sequence(job.target) and job.encoding.kind == "movie"
+    return movie and not picked and info is not None and info.has_audio and job.audio == "copy"
+
+
+def _first_outputs(job: RenderJob) -> tuple[Path, ...]:
+    return written(job, job.target, 1)[0], job.beside(".json"), job.beside(".sheet.png")
+
+
+def _write_frames(
+    job: RenderJob, prepared: Prepared, work: Work, advance: Advance
+) -> list[SheetColumn]:
+    """Write the finished frames as the result; return the moments that the sheet shows."""
+    driver, sidecar = prepared.driver, prepared.sidecar
+    shown = evenly_spaced(len(driver))
+    columns = []
+    meter = QualityMeter(prepared.reference, driver.fitted)
+    with _writer(job, prepared, work.staged(job.target)) as writer:
+        for index, plate in zip(
+            range(len(driver)), plates(job, prepared, needed=True), strict=False
+        ):
+            frame = work.frames.read(index)
+            writer.write(frame)
+            sidecar.add_frame(frame)
+            meter.add(index, frame)
+            if index in shown:
+                pose = draw_pose(driver.fitted[index])
+                columns.append(SheetColumn(index, plate, pose, opaque(frame)))
+            advance()
+    sidecar.quality = meter.figures()
+    sidecar.delivery = _delivery(job, prepared)
+    return columns
+
+
+def _writer(job: RenderJob, prepared: Prepared, output: Path) -> FrameWriter:
+    rate = prepared.driver.fitted.rate
+    first = job.frames[0] if isinstance(job.frames, tuple) else 0
+    return open_writer(
+        output,
+        size=prepared.size,
+        rate=rate,
+        audio_from=job.driver if has_sound(job, prepared.info) else None,
+        audio_offset=Fraction(first) / rate,
+        source_type=digital_source_type(job),
+        profile=job.encoding,
+        alpha=job.background == "alpha",
+        first=job.first_number,
+    )
+
+
+def _delivery(job: RenderJob, prepared: Prepared) -> dict[str, object]:
+    """Return how the result is stored, as plain values."""
+    profile = job.encoding
+    sequence = is_sequence(job.target)
+    return {
+        "profile": job.profile,
+        "codec": profile.codec or job.encoding_suffix[1:],
+        "pixels": profile.pixels or None,
+        "bits": profile.bits,
+        "alpha": profile.alpha if job.background == "alpha" else None,
+        "light": "linear" if job.encoding_suffix == ".exr" else "sRGB",
+        "rate": str(prepared.driver.fitted.rate),
+        "first_number": job.first_number if sequence else None,
+        "c2pa": job.credentials is not None,
+    }
+
+
+def _sign(job: RenderJob, credentials: Credentials, path: Path) -> None:
+    ingredients = [given for given in (job.reference, job.driver) if given is not None]
+    sign_file(
+        path,
+        credentials,
+        title=path.name,
+        source_type=digital_source_type(job),
+        ingredients=ingredients,
+    )

@@ -1,0 +1,22 @@
+"""Everything that the first frame of a render needs, in one place."""
+
+from dataclasses import dataclass
+
+from dtvideo.video import VideoInfo
+from pipelines.base import AnimationBase
+from pipelines.clip_settings import ClipSettings
+from pipelines.prepare import Driver, Reference
+from pipelines.sidecar import Sidecar
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything that the first frame needs."""
+
+    pipeline: AnimationBase
+    settings: ClipSettings
+    size: tuple[int, int]
+    reference: Reference
+    driver: Driver
+    info: VideoInfo | None
+    sidecar: Sidecar
