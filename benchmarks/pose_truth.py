@@ -7,9 +7,10 @@ are scaled to a picture of 512 x 512, in which they stand about 400 pixels high.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,7 +23,7 @@ from poses.people import Person, find_people
 from poses.repair import repair
 from poses.retarget import retarget
 from poses.smooth import smooth
-from poses.types import Pose, PoseSequence, confident
+from poses.types import Pose, PoseSequence, confident, missing_joints
 
 SIDE = 512
 DRAWN = 128
@@ -31,6 +32,8 @@ RATES = (24, 25, 30, 60)
 PLANTED = 0.4
 PLANTED_SECONDS = 0.2
 ANKLES = (10, 13)
+HEAD = (0, 14, 15, 16, 17)
+ABSENCES = (5, 10, 15, 30)
 
 Places = Float[np.ndarray, "t 18 2"]
 
@@ -43,6 +46,7 @@ class Body:
     identity: Identity
 
 
+@cache
 def bodies() -> list[Body]:
     """Return the characters with the longest, the usual and the shortest legs of a hundred."""
     people = [identity_from_seed(1_000_000 + seed) for seed in range(100)]
@@ -116,7 +120,10 @@ def smoothing(takes: list[Motion], *, noise: float) -> Iterator[list[str]]:
 
 
 def fitting(takes: list[Motion], *, noise: float) -> Iterator[list[str]]:
-    """Yield, per pair of bodies: error in torso lengths clean and noisy, longest limb, sliding."""
+    """Yield, per pair of bodies: errors in torso lengths, longest limb, sliding of feet.
+
+    Errors: of clean and of noisy motion, and of noisy motion without the five points of the head.
+    """
     cast = bodies()
     for driver in cast:
         for target in cast:
@@ -129,37 +136,43 @@ def fitting(takes: list[Motion], *, noise: float) -> Iterator[list[str]]:
                 f"{driver.name} -> {target.name}",
                 f"{100 * mean[0]:.1f} %",
                 f"{100 * mean[1]:.1f} %",
-                f"{np.nanmax(rows, axis=0)[2]:.2f}",
-                f"{mean[3]:.1f} px",
+                f"{100 * mean[2]:.1f} %",
+                f"{np.nanmax(rows, axis=0)[3]:.2f}",
                 f"{mean[4]:.1f} px",
+                f"{np.nanmax(rows, axis=0)[4]:.1f} px",
+                f"{mean[5]:.1f} px",
             ]
 
 
 def _fitted(
     driver: Body, target: Body, take: Motion, *, noise: float, key: int
-) -> tuple[float, float, float, float, float]:
+) -> tuple[float, float, float, float, float, float]:
     own, truth = perform(driver, take, rate=30), perform(target, take, rate=30)
     reference = draw(target.identity, standing(), Camera(scale=0.78), size=(SIDE, SIDE)).pose
     clean, _ = retarget(smooth(own), reference)
     rough, _ = retarget(smooth(repair(noisy(own, noise, key=key))[0]), reference)
-    torso = _length(places(truth), 1, (8, 11))
+    torso = np.nanmedian(_length(places(truth), 1, (8, 11)))
+    body = [joint for joint in range(18) if joint not in HEAD]
     stretch = max(
         np.nanmax(_length(places(rough), a, b)) / np.nanmax(_length(places(truth), a, b))
         for a, b in ((2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13))
     )
     planted = planted_feet(places(own), rate=30)
     return (
-        float(np.nanmean(_centred(clean, truth)) / np.nanmedian(torso)),
-        float(np.nanmean(_centred(rough, truth)) / np.nanmedian(torso)),
+        float(np.nanmean(_centred(clean, truth)) / torso),
+        float(np.nanmean(_centred(rough, truth)) / torso),
+        float(np.nanmean(_centred(rough, truth, body)) / torso),
         float(stretch),
         sliding(places(clean), planted),
         sliding(places(truth), planted),
     )
 
 
-def _centred(fitted: PoseSequence, truth: PoseSequence) -> Float[np.ndarray, "t 18"]:
-    """Return distances after the clips' median places are laid on each other."""
-    gap = places(fitted) - places(truth)
+def _centred(
+    fitted: PoseSequence, truth: PoseSequence, joints: Sequence[int] = range(18)
+) -> Float[np.ndarray, "t _"]:
+    """Return distances of joints after the clips' median places are laid on each other."""
+    gap = (places(fitted) - places(truth))[:, list(joints)]
     distance: np.ndarray = np.linalg.norm(gap - np.nanmedian(gap, axis=(0, 1)), axis=-1)
     return distance
 
@@ -194,6 +207,28 @@ def sliding(path: Places, planted: list[tuple[int, slice]]) -> float:
         if np.isfinite(path[frames, ankle]).any()
     ]
     return float(np.mean(ways)) if ways else float("nan")
+
+
+def leaving(takes: list[Motion], *, noise: float) -> Iterator[list[str]]:
+    """Yield, per length of an absence: what is shown of it, the error there, what is listed.
+
+    Everything of the body is gone for so many frames, at 30 a second, in the middle of the clip.
+    """
+    for absent in ABSENCES:
+        rows = []
+        for number, take in enumerate(takes):
+            truth = perform(bodies()[1], take, rate=30)
+            gone = slice((len(truth) - absent) // 2, (len(truth) + absent) // 2)
+            seen = noisy(truth, noise, key=number).body.copy()
+            seen[gone] = missing_joints(18)
+            mended, report = repair(truth.with_body(seen))
+            known = confident(truth.body[gone])
+            shown = confident(mended.body[gone])
+            listed = set(range(gone.start, gone.stop)) <= {*report.frames, *report.empty_frames}
+            gap = np.linalg.norm(mended.body[gone, :, :2] - truth.body[gone, :, :2], axis=-1)
+            rows.append((shown[known].mean(), np.median(gap[shown & known]), listed))
+        mean = np.mean(rows, axis=0)
+        yield [f"{absent}", f"{mean[0]:.0%}", f"{mean[1]:.1f} px", f"{mean[2]:.0%}"]
 
 
 def crossing(takes: list[Motion], *, noise: float) -> Iterator[list[str]]:
@@ -250,21 +285,25 @@ def table(head: list[str], rows: Iterator[list[str]]) -> str:
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--noise", type=float, default=1.5, help="of the detector, in pixels")
     parser.add_argument("--motions", type=int, default=6)
     arguments = parser.parse_args()
     takes = list(motions("held-out"))[: arguments.motions]
     noise = arguments.noise
-    tables: list[tuple[list[str], Callable[..., Iterator[list[str]]]]] = [
-        (["frames/s", "noise jitter falls", "error before", "after", "added to clean"], smoothing),
-        (["driver -> body", "clean", "noisy", "longest limb", "sliding", "of the truth"], fitting),
-        (["people", "clips", "found", "switches", "frames in doubt"], crossing),
+    tables: list[tuple[str, Callable[..., Iterator[list[str]]]]] = [
+        ("frames/s, noise jitter falls, error before, after, added to clean", smoothing),
+        (
+            "driver -> body, clean, noisy, without head, longest limb, sliding, most, of the truth",
+            fitting,
+        ),
+        ("frames absent, shown, median error there, all listed", leaving),
+        ("people, clips, found, switches, frames in doubt", crossing),
     ]
     print(f"noise of {noise} px, motions: {', '.join(take.name for take in takes)}\n")
     for head, rows in tables:
-        print(table(head, rows(takes, noise=noise)), "\n", flush=True)
+        print(table(head.split(", "), rows(takes, noise=noise)), "\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class RemoteDetector:
         """Return every person found, an empty list when there is none."""
         try:
             self._pipe.send(image.shape)
-            self._pipe.send_bytes(memoryview(np.ascontiguousarray(image)).cast("B"))
+            self._pipe.send_bytes(np.ascontiguousarray(image).data.cast("B"))
         except OSError as error:
             raise self._dead() from error
         found: list[Pose] = self._answer()

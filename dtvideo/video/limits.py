@@ -46,6 +46,6 @@ def estimated_frames(container: Any, stream: Any) -> int:
     if stream.frames:
         return int(stream.frames)
     if stream.duration and stream.time_base and rate:
-        return round(stream.duration * stream.time_base * rate)
+        return int(round(stream.duration * stream.time_base * rate, 0))
     # A container's own duration is in microseconds.
-    return round(container.duration * rate / 1_000_000) if container.duration and rate else 0
+    return int(container.duration * rate / 1_000_000) if container.duration and rate else 0

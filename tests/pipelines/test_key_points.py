@@ -1,4 +1,6 @@
-"""The key-point tools, through their command: captured motion is seen by a camera."""
+"""The key-point tools, through their command: cameras for captured motion, limits, workers."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,3 +47,36 @@ def test_other_key_points_need_no_camera(capsys, stage, tmp_path):
     code, told = convert(capsys, stage / "dance.json", "--to", "clip", "-o", out, "--view", "30")
     assert code == 2
     assert "dance.json is no BVH file" in told.err
+
+
+def extract(capsys, *words):
+    code = cli.run(cli.toolbox_parser(), ["poses", "extract", *map(str, words)])
+    return code, capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "naming"),
+    [
+        (("--max-frames", "9"), 3, "error[V10]: {}: holds about 10 frames; at most 9 are read"),
+        (("--max-pixels", "3000"), 3, "error[V10]: {}: is 64x48 pixels, more than 3000"),
+        (("--workers", "0"), 2, "error[M11]: --workers: 0 is out of range"),
+    ],
+)
+def test_v10_more_than_the_limit_is_refused_before_anyone_is_looked_for(
+    capsys, make_video, tmp_path, flags, code, naming
+):
+    video, out = make_video(frames=10), tmp_path / "out.json"
+    left, told = extract(capsys, video, "-o", out, *flags)
+    assert left == code
+    assert naming.format(video) in told.err
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_two_workers_write_the_same_clip_as_one(capsys, tmp_path):
+    dance = Path(__file__).parents[2] / "examples" / "dance.mp4"
+    clips = [tmp_path / f"{count}.json" for count in (1, 2)]
+    for count, clip in enumerate(clips, start=1):
+        code, told = extract(capsys, dance, "-o", clip, "--no-cache", "--workers", count)
+        assert code == 0, told.err
+    assert clips[0].read_bytes() == clips[1].read_bytes()

@@ -12,6 +12,7 @@ from pipelines.job import RenderJob
 from pipelines.pose_check import check_poses, judge
 from pipelines.prepare import Driver, Reference
 from pipelines.progress import SilentProgress
+from poses.io import write_clip
 from poses.synthetic import stand, walk
 from poses.types import missing_joints
 
@@ -64,6 +65,13 @@ def test_hidden_limbs_small_people_odd_scales_and_empty_frames_are_warned_of():
     assert "small in the driving video (1" in warnings[2]
     assert warnings[3] == "the motion is scaled by 5.00"
     assert warnings[4] == "nobody in frames 3-4: nothing is drawn there"
+
+
+def test_a_motion_that_leaves_the_picture_is_warned_of(stage, tmp_path):
+    write_clip(walk(30, sway=3.0, turn=0.0), tmp_path / "wide.json")
+    job = make_job(stage, tmp_path, poses=tmp_path / "wide.json")
+    _, found = check_poses(job, SilentProgress())
+    assert any("leaves the picture in frames" in warning for warning in found.warnings)
 
 
 def test_the_command_prints_the_video_and_tells_the_report(stage, tmp_path, capsys):
