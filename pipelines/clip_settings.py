@@ -23,10 +23,13 @@ class ClipSettings:
     frame, 0 to 500 per squared torso length; 0 is the paper.
     start_strength: share of noise in the beginning, above 0: 1 starts from noise alone, less from
     the coarse frame noised to that level, which leaves out the steps before it.
+    coarse: whether a coarse-conditioned model gets its coarse frames; masked: whether the attention
+    to the reference keeps to its mask; reference_posed: whether the reference's own pass sees its
+    pose. Each is true but to measure what it is worth.
     shared_noise: share of the starting noise that all frames have in common, 0 to 1.
     cache_memory: bytes that the reference features may take; half of what is free when None.
     Raises: UsageError M11 for a value out of its range, and for a start_strength below 1 that
-    leaves out no step.
+    leaves out no step or has no coarse frame to start from.
     """
 
     seed: int = 0
@@ -37,6 +40,9 @@ class ClipSettings:
     beta: float = 0.2
     align: float = 0.0
     start_strength: float = 1.0
+    coarse: bool = True
+    masked: bool = True
+    reference_posed: bool = True
     shared_noise: float = 1.0
     cache_memory: int | None = None
 
@@ -48,7 +54,7 @@ class ClipSettings:
         _check_range("beta", self.beta, 0, 2)
         _check_range("align", self.align, 0, 500)
         _check_range("start_strength", self.start_strength, 1e-6, 1)
-        _check_start(self.start_strength, self.steps)
+        _check_start(self.start_strength, self.steps, coarse=self.coarse)
         _check_range("shared_noise", self.shared_noise, 0, 1)
         _check_range("cache_memory", self.cache_memory or 0, 0, 2**60)
 
@@ -68,7 +74,14 @@ class ClipSettings:
         return cls(guidance=guidance, **{name: values[name] for name in values if name in own})
 
 
-def _check_start(strength: float, steps: int) -> None:
+def _check_start(strength: float, steps: int, *, coarse: bool) -> None:
+    if strength < 1 and not coarse:
+        raise UsageError(
+            "M11",
+            "start_strength",
+            f"is {strength} without coarse frames",
+            "take 1, or coarse frames",
+        )
     if strength < 1 and steps_made(steps, strength) == steps:
         raise UsageError(
             "M11",

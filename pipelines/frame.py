@@ -31,7 +31,7 @@ from pipelines.condition import Condition, stack
 from poses.types import Pose
 
 if TYPE_CHECKING:
-    from pipelines.animate import AnimationPipeline
+    from pipelines.base import AnimationBase
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class FrameRenderer:
     @torch.inference_mode()
     def __init__(
         self,
-        pipeline: "AnimationPipeline",
+        pipeline: "AnimationBase",
         subject: Subject,
         *,
         settings: ClipSettings,
@@ -134,7 +134,7 @@ class FrameRenderer:
         self, pose: Pose, state: FrameState
     ) -> tuple[UInt8[np.ndarray, "h w 3"], FrameState]:
         """Return the picture of the state's frame in a pose, and the state of the next frame."""
-        coarse = None if self.puppet is None else self._encode(self.puppet.frame(pose))
+        coarse = self._coarse_latents(pose)
         residual = self.pipeline.is_coarse_conditioned
         latents = denoise(
             self._start_noise(state.index),
@@ -259,12 +259,13 @@ class FrameRenderer:
         return tuple(source for source in sources if source.weight > 0)
 
     def _reference_source(self) -> Source:
-        mask = self.subject.mask
+        mask = self.subject.mask if self.settings.masked else None
+        pose = self._draw(self.subject.pose)
         return Source(
             role=REFERENCE,
             weight=self.settings.reference_weight,
             latents=self.reference_latents,
-            pose=self._draw(self.subject.pose),
+            pose=pose if self.settings.reference_posed else torch.zeros_like(pose),
             condition=self.caption,
             noise=self._source_noise(REFERENCE),
             mask=None if mask is None else torch.from_numpy(mask).to(self.device, torch.float32),
@@ -350,10 +351,9 @@ class FrameRenderer:
         The negative one does not see the character: it is what the guidance leads away from.
         """
         subject = self.subject
-        words = [subject.negative_prompt, subject.prompt, subject.caption]
-        negative, positive, caption = torch.split(self.pipeline.encode_prompt(words), 1)
+        negative, positive, caption = self.pipeline.encode_words(subject)
         shown, hidden = self.pipeline.encode_picture_prompt(subject)
-        beta = positive.new_full((1,), self.settings.beta)
+        beta = positive.text.new_full((1,), self.settings.beta)
         return (
             Condition(negative, hidden, torch.zeros_like(beta)),
             Condition(positive, shown, beta),
@@ -362,10 +362,22 @@ class FrameRenderer:
 
     def _cut_puppet(self) -> Puppet | None:
         """Cut the reference into limbs when the model or the start asks for coarse frames."""
-        needed = self.pipeline.is_coarse_conditioned or self.settings.start_strength < 1
+        refines = self.pipeline.is_coarse_conditioned and self.settings.coarse
+        needed = refines or self.settings.start_strength < 1
         if not needed or self.subject.mask is None:
             return None
         return Puppet.prepare(self.subject.reference, self.subject.mask, self.subject.pose)
+
+    def _coarse_latents(self, pose: Pose) -> Float[Tensor, "1 c lh lw"] | None:
+        """Return the encoded coarse frame of a pose, if there is any.
+
+        Zeros stand for one that is withheld from a coarse-conditioned model: it then makes the
+        whole picture.
+        """
+        if self.puppet is not None:
+            return self._encode(self.puppet.frame(pose))
+        refines = self.pipeline.is_coarse_conditioned
+        return torch.zeros_like(self.reference_latents) if refines else None
 
     def _draw(self, pose: Pose) -> Float[Tensor, "1 3 h w"]:
         return self.pipeline.prepare_pose(pose, self.subject.size)

@@ -5,18 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.models.components import explained_loading, load_component
 from dtvideo.models.controlnets import find_controlnet, load_controlnet
-from dtvideo.models.index import CLASSES, read_index
+from dtvideo.models.index import CLASSES, ModelIndex, read_index
 from dtvideo.models.placement import choose_device, choose_dtype
 from dtvideo.models.single_file import load_single_file, open_single_file
 from dtvideo.models.sources import TOON, ModelSource, find_model
 from dtvideo.models.weights import SUFFIX, check_safetensors, weight_files
-from pipelines.animate import AnimationPipeline, ClipSettings
+from pipelines.animate import AnimationPipeline
+from pipelines.animate_xl import AnimationXLPipeline
+from pipelines.base import AnimationBase
 from pipelines.character_job import CharacterJob
+from pipelines.clip_settings import ClipSettings
 
 Settings = TypeVar("Settings", ClipSettings, GuidanceSettings)
 
@@ -30,13 +35,17 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
 }
 
 
-def load_model(job: CharacterJob) -> AnimationPipeline:
+def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> AnimationBase:
     """Load the job's model with its sampler and LoRAs.
 
     Raises: as `load_pipeline`, `make_scheduler` and `add_loras`.
     """
     pipeline = load_pipeline(
-        job.model, controlnet=job.controlnet, device=job.device, dtype=job.dtype
+        job.model,
+        controlnet=job.controlnet,
+        device=job.device,
+        dtype=job.dtype,
+        needs_controlnet=needs_controlnet,
     )
     if job.scheduler is not None:
         pipeline.scheduler = make_scheduler(job.scheduler, pipeline.scheduler)
@@ -45,24 +54,31 @@ def load_model(job: CharacterJob) -> AnimationPipeline:
 
 
 def load_pipeline(
-    model: str = TOON, *, controlnet: str | None = None, device: str = "auto", dtype: str = "auto"
-) -> AnimationPipeline:
+    model: str = TOON,
+    *,
+    controlnet: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    needs_controlnet: bool = True,
+) -> AnimationBase:
     """Load a model by name, ready to render; the network is never asked.
 
     model: toon, a folder saved by diffusers or by `AnimationPipeline`, a .safetensors
     checkpoint, or a hub id that was fetched before. controlnet: a pose ControlNet's folder, file
-    or hub id, instead of the model's own.
+    or hub id, instead of the model's own. needs_controlnet: refuse a model that has none; else
+    it is loaded without.
     device: auto, cpu, cuda or mps; dtype: auto, float32, float16 or bfloat16.
     Raises: ModelError M1 when something is missing, M2 when a file is damaged, M3 for a pickle,
     M5 when parts do not fit, M6 for a class that is not known; ResourceError M10 for a device
-    that is not there; UsageError M11 for an unknown name, U2 for the SDXL family.
+    that is not there; UsageError M11 for an unknown name.
     """
     place = choose_device(device)
     precision = choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, place)
     source = find_model(model)
     is_file = source.kind == "file"
     index = open_single_file(source.path) if is_file else read_index(source.path)
-    guide = find_controlnet(controlnet, model=index.folder)
+    is_guided = needs_controlnet or controlnet is not None or (index.folder / "controlnet").is_dir()
+    guide = find_controlnet(controlnet, model=index.folder) if is_guided else None
     if is_file:
         parts = load_single_file(source.path, index, dtype=precision)
     else:
@@ -71,11 +87,24 @@ def load_pipeline(
             for part, kind in index.parts.items()
             if part != "controlnet"
         }
-    parts["controlnet"] = load_controlnet(guide, unet=parts["unet"], dtype=precision)
-    pipeline = AnimationPipeline(**parts, defaults=dict(index.defaults))
+    parts["controlnet"] = guide and load_controlnet(guide, unet=parts["unet"], dtype=precision)
+    pipeline = _build(index, parts)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(place)
     return pipeline
+
+
+def _build(index: ModelIndex, parts: dict[str, Any]) -> AnimationBase:
+    """Return the pipeline of a model's family."""
+    if index.family == "sd15":
+        return AnimationPipeline(**parts, defaults=dict(index.defaults))
+    if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
+        parts["vae"].float()  # it overflows in half precision
+    return AnimationXLPipeline(
+        **parts,
+        force_zeros_for_empty_prompt=index.zeros_for_empty,
+        defaults=dict(index.defaults),
+    )
 
 
 def make_scheduler(name: str, current: Any) -> Any:
@@ -92,7 +121,7 @@ def make_scheduler(name: str, current: Any) -> Any:
     return getattr(diffusers, kind).from_config(current.config, **options)
 
 
-def add_loras(pipeline: AnimationPipeline, loras: Sequence[tuple[str, float]]) -> None:
+def add_loras(pipeline: AnimationBase, loras: Sequence[tuple[str, float]]) -> None:
     """Load LoRA files, safetensors only, and set their scales.
 
     Raises: ModelError M1 when a file is missing, M2 when it is damaged, M3 when it is of
@@ -116,7 +145,7 @@ def add_loras(pipeline: AnimationPipeline, loras: Sequence[tuple[str, float]]) -
         pipeline.set_adapters(names, [scale for _, scale in loras])
 
 
-def clip_settings(job: CharacterJob, pipeline: AnimationPipeline) -> ClipSettings:
+def clip_settings(job: CharacterJob, pipeline: AnimationBase) -> ClipSettings:
     """Return the model's own settings with those changed that the job names."""
     own = pipeline.default_settings
     guidance = _changed(
@@ -133,7 +162,7 @@ def clip_settings(job: CharacterJob, pipeline: AnimationPipeline) -> ClipSetting
     )
 
 
-def native_side(pipeline: AnimationPipeline) -> int:
+def native_side(pipeline: AnimationBase) -> int:
     """Return the side in pixels of the square pictures that the model was trained on."""
     latent_side = pipeline.unet.config.sample_size
     if latent_side is None:
@@ -141,7 +170,7 @@ def native_side(pipeline: AnimationPipeline) -> int:
     return int(latent_side * pipeline.vae_scale_factor)
 
 
-def describe_model(job: CharacterJob, pipeline: AnimationPipeline) -> dict[str, object]:
+def describe_model(job: CharacterJob, pipeline: AnimationBase) -> dict[str, object]:
     """Return names, classes and the hashes of the weight files, for the side-car."""
     source = find_model(job.model)
     return {

@@ -1,5 +1,7 @@
 """Fixtures that all tests share: device, dtype, seed, and media made on the spot."""
 
+import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +55,23 @@ def make_picture(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where the network is asked."""
+
+    def refuse(*details: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the hub's local cache for a test, with nothing in it."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny coarse-conditioned pipeline of random weights, for `--model`."""
@@ -71,3 +90,20 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.drawn import write_stage
 
     return write_stage(tmp_path_factory.mktemp("stage"))
+
+
+@pytest.fixture
+def real(stage: Path, tiny_model: Path, tmp_path: Path) -> Path:
+    """A manifest of one character and two clips that truly render, with all that it names."""
+    for name in ("hero.png", "pose.json", "dance.json"):
+        (tmp_path / name).write_bytes((stage / name).read_bytes())
+    shutil.copytree(tiny_model, tmp_path / "model")
+    manifest = tmp_path / "real.yaml"
+    manifest.write_text("""
+settings: {model: model, size: 32x32, reference_pose: pose.json}
+characters: {hero: {reference: hero.png}}
+clips:
+  one: {poses: dance.json}
+  two: {poses: dance.json, seed: 5}
+""")
+    return manifest

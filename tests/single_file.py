@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 Weights = Mapping[str, Tensor]
@@ -23,6 +24,7 @@ RESNET: tuple[tuple[str, str], ...] = (
 )
 UNET: tuple[tuple[str, Place], ...] = (
     (r"^time_embedding\.linear_(\d)", lambda m: f"time_embed.{2 * int(m[1]) - 2}"),
+    (r"^add_embedding\.linear_(\d)", lambda m: f"label_emb.0.{2 * int(m[1]) - 2}"),
     (r"^conv_in", "input_blocks.0.0"),
     (r"^conv_norm_out", "out.0"),
     (r"^conv_out", "out.2"),
@@ -59,6 +61,17 @@ VAE: tuple[tuple[str, Place], ...] = (
     (r"conv_shortcut", "nin_shortcut"),
 )
 
+OPEN_CLIP: tuple[tuple[str, Place], ...] = (
+    (r"^text_model\.embeddings\.position_embedding\.weight", "positional_embedding"),
+    (r"^text_model\.embeddings\.token_embedding", "token_embedding"),
+    (r"^text_model\.final_layer_norm", "ln_final"),
+    (r"^text_model\.encoder\.layers", "transformer.resblocks"),
+    (r"\.layer_norm(\d)", r".ln_\1"),
+    (r"\.mlp\.fc1", ".mlp.c_fc"),
+    (r"\.mlp\.fc2", ".mlp.c_proj"),
+    (r"\.self_attn", ".attn"),
+)
+
 
 def original_checkpoint(components: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return the weights of U-Net, autoencoder and text encoder under their original names."""
@@ -71,6 +84,30 @@ def original_checkpoint(components: Mapping[str, Any]) -> dict[str, Tensor]:
             "cond_stage_model.transformer.text_model.", components["text_encoder"].state_dict()
         ),
     }
+
+
+def original_xl_checkpoint(components: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The same for SDXL: the first text encoder as before, the second as OpenCLIP names it."""
+    whole = original_checkpoint(components)
+    old, new = "cond_stage_model.", "conditioner.embedders.0."
+    first = {name.replace(old, new): value for name, value in whole.items()}
+    second = _open_clip(components["text_encoder_2"].state_dict())
+    return {**first, **_prefixed("conditioner.embedders.1.model.", second)}
+
+
+def _open_clip(weights: Weights) -> dict[str, Tensor]:
+    """OpenCLIP joins query, key and value, and has its projection the other way round."""
+    renamed = _renamed(weights, OPEN_CLIP)
+    projection = renamed.pop("text_projection.weight").T.contiguous()
+    joined = {"text_projection": projection}
+    for name, value in renamed.items():
+        match = re.match(r"(.*\.attn)\.q_proj\.(weight|bias)", name)
+        if match:
+            parts = [renamed[f"{match[1]}.{part}_proj.{match[2]}"] for part in "qkv"]
+            joined[f"{match[1]}.in_proj_{match[2]}"] = torch.cat(parts)
+        elif not re.search(r"\.attn\.[kv]_proj", name):
+            joined[name] = value
+    return joined
 
 
 def original_controlnet(weights: Weights) -> dict[str, Tensor]:

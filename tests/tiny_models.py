@@ -3,10 +3,17 @@
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    ControlNetUnionModel,
+    DDIMScheduler,
+    UNet2DConditionModel,
+)
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModel,
@@ -27,6 +34,19 @@ BLOCKS: dict[str, Any] = {
     "norm_num_groups": 8,
 }
 
+XL_POOLED_WIDTH = 48
+XL_BLOCKS: dict[str, Any] = {
+    **BLOCKS,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "transformer_layers_per_block": (1, 2),
+    "attention_head_dim": (2, 4),
+    "cross_attention_dim": TEXT_WIDTH + XL_POOLED_WIDTH,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": XL_POOLED_WIDTH + 6 * 8,
+}
+
 
 def tiny_unet(*, in_channels: int = LATENT_CHANNELS, seed: int = 0) -> UNet2DConditionModel:
     """A U-Net with 5 self-attention layers on two resolutions; it halves the latents once."""
@@ -43,6 +63,11 @@ def tiny_controlnet(*, in_channels: int = LATENT_CHANNELS, seed: int = 1) -> Con
     controlnet = ControlNetModel(
         in_channels=in_channels, conditioning_embedding_out_channels=(8, 16), **BLOCKS
     )
+    return _awakened(controlnet)
+
+
+def _awakened(controlnet: Any) -> Any:
+    """Fill the zero convolutions of a ControlNet."""
     for block in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
         torch.nn.init.normal_(block.weight, std=0.05)
     torch.nn.init.normal_(controlnet.controlnet_cond_embedding.conv_out.weight, std=0.05)
@@ -103,6 +128,65 @@ def tiny_components(*, coarse: bool = False, prediction_type: str = "epsilon") -
             steps_offset=1,
             prediction_type=prediction_type,
         ),
+    }
+
+
+def tiny_xl_unet(seed: int = 0) -> UNet2DConditionModel:
+    """A U-Net in SDXL's block layout: attention below the first level only, two blocks deep."""
+    torch.manual_seed(seed)
+    return UNet2DConditionModel(
+        out_channels=LATENT_CHANNELS,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        **XL_BLOCKS,
+    ).eval()
+
+
+def tiny_xl_controlnet(*, union: bool = False, seed: int = 1) -> Any:
+    """A ControlNet for `tiny_xl_unet`, or one for six kinds of pictures, whose poses matter."""
+    torch.manual_seed(seed)
+    options: dict[str, Any] = {"conditioning_embedding_out_channels": (8, 16), **XL_BLOCKS}
+    if not union:
+        return _awakened(ControlNetModel(**options))
+    return _awakened(
+        ControlNetUnionModel(
+            **options,
+            num_control_type=6,
+            num_trans_channel=16,
+            num_trans_head=2,
+            num_trans_layer=1,
+            num_proj_channel=16,
+        )
+    )
+
+
+def tiny_text_encoder_2(tokenizer: CLIPTokenizer, seed: int = 8) -> CLIPTextModelWithProjection:
+    """A second text encoder, wider than the first, that also tells the words as a whole."""
+    torch.manual_seed(seed)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=XL_POOLED_WIDTH,
+        intermediate_size=2 * XL_POOLED_WIDTH,
+        projection_dim=XL_POOLED_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=tokenizer.model_max_length,
+        hidden_act="gelu",
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModelWithProjection(config).eval()
+
+
+def tiny_xl_components(*, union: bool = False) -> dict[str, Any]:
+    """The parts of an animation pipeline of the SDXL class."""
+    shared = tiny_components()
+    return {
+        **shared,
+        "text_encoder_2": tiny_text_encoder_2(shared["tokenizer"]),
+        "tokenizer_2": tiny_tokenizer(),
+        "unet": tiny_xl_unet(),
+        "controlnet": tiny_xl_controlnet(union=union),
     }
 
 

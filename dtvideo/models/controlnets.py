@@ -1,18 +1,21 @@
 """The pose ControlNet of a model: its own, or one that is named."""
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dtvideo.errors import ModelError
 from dtvideo.models.components import explained_loading, load_component
-from dtvideo.models.index import CLASSES
+from dtvideo.models.index import CLASSES, read_json
 from dtvideo.models.sources import find_model
 from dtvideo.models.weights import check_safetensors
 
 FITTING = ("in_channels", "cross_attention_dim", "block_out_channels")
+UNION_POSE = 0  # among the kinds of picture that a union ControlNet takes
 
 
 def find_controlnet(name: str | None, *, model: Path) -> Path:
@@ -33,6 +36,39 @@ def find_controlnet(name: str | None, *, model: Path) -> Path:
     return model / "controlnet"
 
 
+def ask_controlnet(
+    controlnet: Any,
+    latents: Tensor,
+    timesteps: Tensor,
+    *,
+    text: Tensor,
+    pose: Tensor,
+    added: Mapping[str, Tensor],
+) -> tuple[Sequence[Tensor], Tensor]:
+    """Return what a pose ControlNet adds to the U-Net's skips and to its middle.
+
+    A union ControlNet is told that what it gets is a pose.
+    """
+    options: dict[str, Any] = {"controlnet_cond": pose}
+    if hasattr(controlnet.config, "num_control_type"):
+        kinds = latents.new_zeros(len(latents), controlnet.config.num_control_type)
+        kinds[:, UNION_POSE] = 1
+        options = {
+            "controlnet_cond": [pose],
+            "control_type": kinds,
+            "control_type_idx": [UNION_POSE],
+        }
+    down, middle = controlnet(
+        latents,
+        timesteps,
+        encoder_hidden_states=text,
+        added_cond_kwargs=dict(added) or None,
+        return_dict=False,
+        **options,
+    )
+    return down, middle
+
+
 def load_controlnet(path: Path, *, unet: Any, dtype: torch.dtype) -> Any:
     """Load a ControlNet from its folder or file for the U-Net that it is to guide.
 
@@ -40,11 +76,19 @@ def load_controlnet(path: Path, *, unet: Any, dtype: torch.dtype) -> Any:
     not fit the U-Net.
     """
     if path.is_dir():
-        controlnet = load_component(path, CLASSES["controlnet"][0], dtype=dtype)
+        controlnet = load_component(path, _kind(path), dtype=dtype)
     else:
         controlnet = _load_file(path, unet=unet, dtype=dtype)
     _check_fit(path, controlnet, unet)
     return controlnet
+
+
+def _kind(folder: Path) -> tuple[str, str]:
+    """Return library and class of the ControlNet in a folder; the plain one where it is silent."""
+    config = folder / "config.json"
+    named = read_json(config).get("_class_name") if config.is_file() else None
+    plain, *others = CLASSES["controlnet"]
+    return next((kind for kind in others if kind[1] == named), plain)
 
 
 def _load_file(path: Path, *, unet: Any, dtype: torch.dtype) -> Any:

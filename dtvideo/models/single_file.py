@@ -1,9 +1,10 @@
-"""A whole Stable Diffusion 1.5 checkpoint in one .safetensors file, with the original names.
+"""A whole Stable Diffusion 1.5 or SDXL checkpoint in one .safetensors file, with original names.
 
-Such a file holds weights alone. How the networks are built, and the tokenizer, are read from a
+Such a file holds weights alone. How the networks are built, and the tokenizers, are read from a
 folder beside it, or from the hub's local cache.
 """
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +12,42 @@ import torch
 
 from dtvideo.errors import ModelError
 from dtvideo.models.components import explained_loading, load_component
-from dtvideo.models.index import FILE, NEEDED, ModelIndex, read_index, refuse_xl
+from dtvideo.models.index import FILE, NEEDED, Family, ModelIndex, read_index
 from dtvideo.models.sources import cached_snapshot
 from dtvideo.models.weights import check_safetensors
 
-CONFIG_HUB_ID = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+CONFIG_HUB_IDS: Mapping[Family, str] = {
+    "sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "sdxl": "stabilityai/stable-diffusion-xl-base-1.0",
+}
 UNET_PREFIX = "model.diffusion_model."
 XL_PREFIX = "conditioner.embedders.1."
+SCHEDULER_MARKS: Mapping[str, Mapping[str, Any]] = {
+    "v_pred": {"prediction_type": "v_prediction"},
+    "ztsnr": {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
+}
+"""Weights of no network, by whose names a file says what its sampler must do."""
 
 
-def config_folder(path: Path) -> Path:
+def config_folder(path: Path, family: Family = "sd15") -> Path:
     """Return the folder that says how the networks of a single file are built.
 
     It is the folder beside the file with the file's name without suffix, or the hub's cached
-    copy of Stable Diffusion 1.5. Raises: ModelError M1 when there is neither.
+    copy of the family's first model. Raises: ModelError M1 when there is neither.
     """
     beside = path.with_suffix("")
     if (beside / FILE).is_file():
         return beside
+    hub_id = CONFIG_HUB_IDS[family]
     try:
-        return cached_snapshot(CONFIG_HUB_ID)
+        return cached_snapshot(hub_id)
     except ModelError as error:
         raise ModelError(
             "M1",
             path,
             "holds weights alone; the folder with configuration and tokenizer is missing: looked "
-            f"for {beside}/{FILE} and for {CONFIG_HUB_ID} in the hub's cache",
-            f"put a diffusers folder of Stable Diffusion 1.5 (its weights are not needed) at "
-            f"{beside}",
+            f"for {beside}/{FILE} and for {hub_id} in the hub's cache",
+            f"put a diffusers folder of {hub_id} (its weights are not needed) at {beside}",
         ) from error
 
 
@@ -46,42 +55,67 @@ def open_single_file(path: Path) -> ModelIndex:
     """Check a single file and return what its configuration folder says.
 
     Raises: ModelError M1 when there is no such folder, M2 and M3 as `check_safetensors`, M5 when
-    the file is no Stable Diffusion checkpoint; UsageError U2 for the SDXL family.
+    the file is no Stable Diffusion checkpoint or of another family than the folder.
     """
-    _check_names(path)
-    return read_index(config_folder(path))
+    family = _family(path, check_safetensors(path))
+    index = read_index(config_folder(path, family))
+    if index.family != family:
+        raise ModelError(
+            "M5",
+            path,
+            f"is of the {family} family, the configuration in {index.folder} of {index.family}",
+            f"put the configuration of {CONFIG_HUB_IDS[family]} there",
+        )
+    return index
 
 
 def load_single_file(path: Path, index: ModelIndex, *, dtype: torch.dtype) -> dict[str, Any]:
-    """Load vae, text encoder and U-Net from the file, tokenizer and scheduler from the folder.
+    """Load the networks from the file, tokenizers and scheduler from the folder.
 
-    index: as `open_single_file` returned it.
+    index: as `open_single_file` returned it. A file that marks itself as trained for
+    v-prediction or zero terminal SNR gets a scheduler that does so.
     Raises: ModelError M1 when configuration is missing, M5 when weights are.
     """
-    from diffusers import StableDiffusionPipeline
+    import diffusers
 
-    words = {
+    is_xl = index.family == "sdxl"
+    kind = diffusers.StableDiffusionXLPipeline if is_xl else diffusers.StableDiffusionPipeline
+    needed = NEEDED[index.family]
+    given = {
         part: load_component(index.folder / part, index.parts[part], dtype=dtype)
-        for part in ("tokenizer", "scheduler")
+        for part in needed
+        if part == "scheduler" or part.startswith("tokenizer")
     }
-    unused = dict.fromkeys(("safety_checker", "feature_extractor", "image_encoder"))
+    given["scheduler"] = _marked_scheduler(given["scheduler"], check_safetensors(path))
+    unused = dict.fromkeys(("feature_extractor", "image_encoder"))
+    quirks: dict[str, Any] = (
+        {"add_watermarker": False}
+        if is_xl
+        else {"safety_checker": None, "requires_safety_checker": False}
+    )
     with explained_loading(path):
-        whole = StableDiffusionPipeline.from_single_file(
+        whole = kind.from_single_file(
             str(path),
             config=str(index.folder),
             dtype=dtype,
             local_files_only=True,
-            requires_safety_checker=False,
-            **words,
+            **given,
             **unused,
+            **quirks,
         )
-    return {part: getattr(whole, part) for part in NEEDED}
+    return {part: getattr(whole, part) for part in needed}
 
 
-def _check_names(path: Path) -> None:
-    names = check_safetensors(path)
-    if any(name.startswith(XL_PREFIX) for name in names):
-        refuse_xl(path)
+def _marked_scheduler(scheduler: Any, names: Collection[str]) -> Any:
+    """Return a scheduler as the file's own marks ask for; the same one without a mark."""
+    changes: dict[str, Any] = {}
+    for mark, settings in SCHEDULER_MARKS.items():
+        if mark in names:
+            changes |= {key: value for key, value in settings.items() if key in scheduler.config}
+    return type(scheduler).from_config(scheduler.config, **changes) if changes else scheduler
+
+
+def _family(path: Path, names: Collection[str]) -> Family:
     if not any(name.startswith(UNET_PREFIX) for name in names):
         first = ", ".join(sorted(names)[:3])
         raise ModelError(
@@ -90,3 +124,4 @@ def _check_names(path: Path) -> None:
             f"is no whole checkpoint: it has no {UNET_PREFIX}...; first names: {first}",
             "a LoRA goes to --lora, a ControlNet to --controlnet",
         )
+    return "sdxl" if any(name.startswith(XL_PREFIX) for name in names) else "sd15"

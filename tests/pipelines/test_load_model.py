@@ -1,7 +1,6 @@
 import json
 import os
 import shutil
-import socket
 import warnings
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
 from pipelines.load_model import add_loras, describe_model, load_model, load_pipeline
 from poses.types import Pose
+from tests.hub import in_cache
 from tests.single_file import original_checkpoint
 from tests.tiny_models import BLOCKS, tiny_components, tiny_controlnet
 
@@ -57,17 +57,8 @@ def copied(own_folder, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    def refuse(*details):
-        raise AssertionError("the network was asked")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-
-
-@pytest.fixture(autouse=True)
-def empty_hub_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path / "hub"
+def apart(no_network, empty_hub_cache):
+    """Every test of this file is without network, and with a hub cache of its own."""
 
 
 def first_frame(pipeline):
@@ -191,27 +182,6 @@ def test_m5_a_file_that_is_no_checkpoint_names_its_first_weights(tmp_path):
     error = refusal(tmp_path / "a.safetensors")
     assert error.code == "M5"
     assert "lora_unet_down.alpha" in error.problem
-
-
-def test_an_sdxl_file_is_refused_by_name(tmp_path):
-    save_file({"conditioner.embedders.1.a": torch.ones(1)}, tmp_path / "a.safetensors")
-    error = refusal(tmp_path / "a.safetensors")
-    assert (error.exit_code, "SDXL" in error.problem) == (2, True)
-
-
-def test_an_sdxl_folder_is_refused_by_name(copied):
-    change_index(copied, text_encoder_2=["transformers", "CLIPTextModelWithProjection"])
-    error = refusal(copied)
-    assert (error.exit_code, "SDXL" in error.problem) == (2, True)
-
-
-def in_cache(cache, name):
-    """Make the folders of the hub's cache for a model; return where its files go."""
-    folder = cache / f"models--{name.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text("0" * 40)
-    (folder / "snapshots").mkdir()
-    return folder / "snapshots" / ("0" * 40)
 
 
 def test_a_hub_id_is_found_in_the_local_cache(own_folder, empty_hub_cache):
