@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pipelines.batch_commands import add_batch, add_replay, add_verify
+from pipelines.farm_commands import add_farm
 from pipelines.flags import (
     HIDDEN,
     NOT_YET,
@@ -124,6 +125,7 @@ def toolbox_parser() -> Parser:
     doctor = tools.add_parser("doctor", help="check this machine, part by part")
     doctor.set_defaults(command=doctor_command)
     add_batch(tools.add_parser("batch", help="many characters and clips, unattended"))
+    add_farm(tools.add_parser("farm", help="batches as jobs of a render farm"))
     add_verify(tools.add_parser("verify", help="check results against their side-cars"))
     add_replay(tools.add_parser("replay", help="render again what a side-car tells, and compare"))
     for name, remedy in UNFINISHED_COMMANDS.items():

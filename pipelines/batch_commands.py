@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipelines.farm_commands import add_manifest, add_otio
+
 SOME_FAILED = 6
 
 
@@ -35,7 +37,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     ):
         tool = tools.add_parser(name, help=text)
         tool.set_defaults(command=command)
-        _add_manifest(tool)
+        add_manifest(tool)
         if name != "check":
             _add_running(tool)
     tools.choices["retry"].add_argument("names", metavar="CLIP", nargs="*")
@@ -47,6 +49,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         tool = tools.add_parser(name, help=text)
         tool.add_argument("manifest", metavar="MANIFEST", type=Path)
         tool.set_defaults(command=command)
+    add_otio(tools.add_parser("otio", help="write the finished clips as an OpenTimelineIO track"))
     tools.choices["status"].add_argument("--json", action="store_true", help="one object a line")
     tools.choices["cancel"].add_argument("names", metavar="CLIP", nargs="*")
 
@@ -64,12 +67,6 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--progress", metavar="bar|json|none", default="bar")
     parser.set_defaults(command=_replay)
-
-
-def _add_manifest(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("manifest", metavar="MANIFEST", type=Path)
-    parser.add_argument("--output", metavar="DIR", type=Path, help="where results go (MANIFEST's)")
-    parser.add_argument("--allow-outside", action="store_true", help="inputs may lie anywhere")
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:

@@ -25,12 +25,13 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from dtvideo.errors import UsageError
+from dtvideo.profiles import PROFILES
 from pipelines import job as settings_of
 from pipelines.job import PATH_SETTINGS, RenderJob
 from pipelines.manifest_file import Document, Fault, Location, ManifestError, read_document
 from poses.errors import ExplainedError
 
-DEFAULT_OUTPUT = "out/{character}/{clip}.mp4"
+DEFAULT_OUTPUT = "out/{character}/{clip}{suffix}"
 TEMPLATE = re.compile(r"\{([a-z_]+)(?::0(\d))?\}")
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 IMPOSSIBLE = re.compile(r'[<>:"|?*\\\x00-\x1f]')
@@ -257,7 +258,8 @@ class _Reader:
                 read[name] = value
         if "reference" not in read:
             raise _fault("reference", "is missing", "every character needs a picture")
-        read["output"] = self._output(expand(row.template, row.names))
+        ending = PROFILES[read["profile"]].ending if read.get("profile") in PROFILES else ".mp4"
+        read["output"] = self._output(expand(row.template, {**row.names, "suffix": ending}))
         return RenderJob(**read)
 
     def _input(self, text: str) -> Path:

@@ -1,0 +1,123 @@
+"""A batch as one OpenTimelineIO track: every finished clip, in the manifest's order."""
+
+import os
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dtvideo.errors import MediaError, UsageError
+from dtvideo.files import atomic_path, check_output
+from dtvideo.video.writers import frame_path
+from pipelines.job import FRAME_NUMBER, RenderJob, is_sequence
+from pipelines.manifest import ClipJob
+from pipelines.verify import read_sidecar
+
+
+def write_timeline(
+    clips: Iterable[ClipJob], path: Path, *, name: str, overwrite: bool = False
+) -> list[str]:
+    """Write the finished clips as an .otio file; return the names of those that are not there.
+
+    Media are referenced from the timeline's own folder, at their own exact length; rates are
+    doubles, as the format has them. The rate of the first clip is the timeline's.
+    Raises: UsageError M1 when OpenTimelineIO is not installed, M11 for another suffix; MediaError
+    V7 when no clip is finished; OutputError F7.
+    """
+    otio = _open_otio()
+    if path.suffix.lower() != ".otio":
+        raise UsageError("M11", "-o", f"{path.suffix!r} is no timeline", "give a name.otio")
+    check_output(path, overwrite=overwrite)
+    timeline = otio.schema.Timeline(name=name)
+    track = otio.schema.Track(name=name, kind=otio.schema.TrackKind.Video)
+    timeline.tracks.append(track)
+    missing = []
+    for clip in clips:
+        told = _told(clip.job)
+        if told is None:
+            missing.append(clip.name)
+        else:
+            track.append(_clip(otio, clip, told, beside=path.absolute().parent))
+    if not len(track):
+        raise MediaError("V7", name, "has no finished clip", "dtvideo batch run")
+    with atomic_path(path) as temporary:
+        temporary.write_text(otio.adapters.write_to_string(timeline, "otio_json"), encoding="utf-8")
+    return missing
+
+
+def _told(job: RenderJob) -> dict[str, Any] | None:
+    """Return the side-car of a finished clip."""
+    try:
+        told = read_sidecar(job.beside(".json"))
+    except MediaError:
+        return None
+    return told if told.get("status") == "done" and told.get("delivery") else None
+
+
+def _clip(otio: Any, clip: ClipJob, told: dict[str, Any], *, beside: Path) -> Any:
+    rate = float(Fraction(told["delivery"]["rate"]))
+    first = told["delivery"]["first_number"] or 0
+    length = otio.opentime.TimeRange(
+        otio.opentime.RationalTime(first, rate),
+        otio.opentime.RationalTime(told["frames"]["count"], rate),
+    )
+    job = clip.job
+    media = (
+        _sequence(otio, job, length, beside=beside)
+        if is_sequence(job.target)
+        else otio.schema.ExternalReference(
+            target_url=_url(job.target, beside), available_range=length
+        )
+    )
+    return otio.schema.Clip(
+        name=clip.name,
+        media_reference=media,
+        source_range=length,
+        metadata={
+            "dtvideo": {
+                "sidecar": _url(job.beside(".json"), beside),
+                "recipe_hash": told["recipe_hash"],
+                "digital_source_type": told["digital_source_type"],
+            }
+        },
+    )
+
+
+def _sequence(otio: Any, job: RenderJob, length: Any, *, beside: Path) -> Any:
+    """Return the reference of numbered frames: what stands before the number, and behind it."""
+    pattern = _pattern(job)
+    number = re.search(FRAME_NUMBER, pattern.name)
+    assert number is not None
+    digits = len(number[0]) if number[0].startswith("#") else int(number[0][1:-1] or 0)
+    return otio.schema.ImageSequenceReference(
+        target_url_base=_url(pattern.parent, beside) + "/",
+        name_prefix=pattern.name[: number.start()],
+        name_suffix=pattern.name[number.end() :],
+        start_frame=job.first_number,
+        frame_step=1,
+        rate=length.duration.rate,
+        frame_zero_padding=digits,
+        available_range=length,
+    )
+
+
+def _pattern(job: RenderJob) -> Path:
+    if re.search(FRAME_NUMBER, job.target.name):
+        return job.target
+    named = frame_path(job.target, 0, suffix=job.encoding_suffix)
+    return named.with_name(named.name.replace("0000", "%04d"))
+
+
+def _url(path: Path, beside: Path) -> str:
+    return quote(os.path.relpath(path.absolute(), beside))
+
+
+def _open_otio() -> Any:
+    try:
+        import opentimelineio
+    except ImportError as error:
+        problem = "the package OpenTimelineIO is not installed"
+        raise UsageError("M1", "otio", problem, "pip install 'dtvideo[studio]'") from error
+    return opentimelineio
