@@ -55,6 +55,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 def run(parser: Parser, words: Sequence[str]) -> int:
     """Parse, call and report; return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         arguments = parser.parse_all(list(words))
         _quiet_libraries()
@@ -67,6 +68,12 @@ def run(parser: Parser, words: Sequence[str]) -> int:
         return 0
     except Exception as error:
         return report(error)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """End at the first Ctrl-C in good order, and at the second at once."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    raise KeyboardInterrupt
 
 
 def report(error: Exception) -> int:
