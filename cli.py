@@ -78,6 +78,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def report(error: Exception) -> int:
     """Tell an error in one line and return its exit code; a bug's details go to a file."""
+    from dtvideo.errors import lacks_memory
     from poses.errors import ExplainedError
 
     if isinstance(error, ExplainedError):
@@ -85,7 +86,7 @@ def report(error: Exception) -> int:
             _tell(line)
         _tell(str(error))
         return error.exit_code
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         _tell("error[F4]: memory: the machine has too little · lower --size or --cache-memory")
         return 7
     _tell(_save_traceback(error))

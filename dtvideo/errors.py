@@ -52,3 +52,11 @@ class OutputError(DtvideoError):
     """The output is there already, is an input, or is held by another run."""
 
     exit_code = 8
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory is used up, the machine's or a GPU's."""
+    told = str(error).lower()
+    words = ("out of memory", "can't allocate memory")
+    by_torch = isinstance(error, RuntimeError) and any(word in told for word in words)
+    return by_torch or isinstance(error, MemoryError)

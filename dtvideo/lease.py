@@ -9,7 +9,8 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,16 +18,18 @@ from pathlib import Path
 from dtvideo.errors import OutputError, ResourceError
 from dtvideo.files import explained_write
 
+WAIT_SECONDS = 0.2
+
 
 @contextmanager
-def hold_lease(path: Path, *, wait: bool = False) -> Iterator[None]:
+def hold_lease(path: Path, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold the lease file `path`, whose folder is made when missing; it is removed at the end.
 
-    wait: until another holder has let go, instead of refusing.
+    waiting: wait until another holder has let go, instead of refusing, and call this meanwhile.
     Raises: OutputError F5 naming host, process and start of the run that holds it; ResourceError
     F10 where the file system knows no locks, F3 where it cannot be written.
     """
-    descriptor = _acquire(path, wait=wait)
+    descriptor = _acquire(path, waiting)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
@@ -37,7 +40,7 @@ def hold_lease(path: Path, *, wait: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquire(path: Path, *, wait: bool) -> int:
+def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
     """Return the locked descriptor of a file that still has its name."""
     while True:
         with explained_write(path):
@@ -47,18 +50,25 @@ def _acquire(path: Path, *, wait: bool) -> int:
             except FileNotFoundError:  # the holder before has just removed the folder
                 continue
         try:
-            _lock(descriptor, path, wait=wait)
+            _lock(descriptor, path)
             if _has_name(descriptor, path):
                 return descriptor
+        except OutputError:
+            os.close(descriptor)
+            if waiting is None:
+                raise
+            waiting()
+            time.sleep(WAIT_SECONDS)
+            continue
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path, *, wait: bool) -> None:
+def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise OutputError(
             "F5", path.parent, f"is in use by {_read_holder(path)}", "wait, or end that run"

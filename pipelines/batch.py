@@ -1,22 +1,19 @@
-"""Render many clips unattended: one process for each worker, every clip done exactly once.
+"""Render many clips unattended: workers here or on a cluster, every clip done exactly once.
 
 The run that holds the batch's folder, `<manifest>.batch/`, gives clips to workers and notes how
 they end. A worker that dies or hangs costs its clip a try; a clip that fails lets the others go on.
 """
 
-import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from dtvideo.errors import UsageError
 from dtvideo.lease import hold_lease
+from pipelines.batch_pool import LocalPool, Place, PlaceLostError, Pool, Serve, log_of
+from pipelines.batch_ray import check_ray, open_ray_pool
 from pipelines.batch_worker import serve
 from pipelines.job_store import STATES, ClipRecord, JobStore
 from pipelines.manifest import BATCH_THREADS, ClipJob
@@ -36,22 +33,27 @@ Tell = Callable[[ClipRecord], None]
 class BatchSettings:
     """How a batch is run.
 
-    workers: processes that render at the same time; stall_seconds: a worker that tells nothing
-    for so long is ended; retry_seconds: the wait before a second try, doubled for a third.
-    Raises: UsageError M11 for a value out of its range.
+    workers: how many render at the same time; when None one, on a cluster one for each GPU.
+    stall_seconds: a worker that tells nothing for so long is ended; retry_seconds: the wait before
+    a second try, doubled for a third. ray: the address of a Ray cluster, `local` for one that is
+    started here; none when None.
+    Raises: UsageError M11 for a value out of its range, B4 when Ray is not to be had.
     """
 
-    workers: int = 1
+    workers: int | None = None
     stall_seconds: float = STALL_SECONDS
     retry_seconds: float = 2.0
+    ray: str | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.workers <= 256:
+        if self.workers is not None and not 1 <= self.workers <= 256:
             problem = f"{self.workers} is out of range"
             raise UsageError("M11", "--workers", problem, "give a value from 1 to 256")
         if not 1 <= self.stall_seconds <= 86400:
             problem = f"{self.stall_seconds} is out of range"
             raise UsageError("M11", "--stall", problem, "give seconds from 1 to 86400")
+        if self.ray is not None:
+            check_ray(self.ray)
 
 
 def batch_folder(manifest: Path) -> Path:
@@ -89,14 +91,15 @@ def run_batch(
     states: Sequence[str] = ("done", "failed"),
     names: Sequence[str] = (),
     tell: Tell,
-    worker: Callable[..., None] = serve,
+    worker: Serve = serve,
 ) -> list[ClipRecord]:
     """Render every clip that waits, and return what became of all of them.
 
     states, names: clips in these states wait again, all of them or those named. Results that are
     there, whole and made by the same recipe, are not made again. tell: hears of each clip as it
     ends. worker: what each process runs, as `serve`.
-    Raises: OutputError F5 when another run holds the batch; UsageError M11 for an unknown name.
+    Raises: OutputError F5 when another run holds the batch; UsageError M11 for an unknown name;
+    ResourceError B4 when no Ray cluster is there or it cannot run a worker.
     """
     folder = batch_folder(manifest)
     with hold_lease(folder / "lease.json"), open_store(manifest) as store:
@@ -105,19 +108,34 @@ def run_batch(
             store.get(name)
         store.reset(states, names)
         with ExitStack() as stack:
-            run = _Run(store, {clip.name: clip for clip in clips}, settings, folder, tell, worker)
+            pool = stack.enter_context(_open_pool(settings, clips, worker, folder))
+            run = _Run(store, {clip.name: clip for clip in clips}, settings, folder, tell, pool)
             stack.callback(run.stop)
             run.until_done()
         return store.records()
 
 
+@contextmanager
+def _open_pool(
+    settings: BatchSettings, clips: Sequence[ClipJob], serve: Serve, folder: Path
+) -> Iterator[Pool]:
+    """Open the places of a run: on this machine, or on a cluster."""
+    threads = max((clip.job.threads or BATCH_THREADS for clip in clips), default=BATCH_THREADS)
+    if settings.ray is None:
+        yield LocalPool(settings.workers or 1, serve, threads, folder)
+        return
+    with open_ray_pool(
+        settings.ray, workers=settings.workers, serve=serve, threads=threads, folder=folder
+    ) as pool:
+        yield pool
+
+
 @dataclass
 class _Worker:
-    """A worker process and the clip that it renders."""
+    """A worker and the clip that it renders."""
 
     number: int
-    process: BaseProcess
-    connection: Connection
+    place: Place
     clip: str = ""
     fence: int = 0
     started: float = 0.0
@@ -133,7 +151,7 @@ class _Run:
     settings: BatchSettings
     folder: Path
     tell: Tell
-    serve: Callable[..., None]
+    pool: Pool
     workers: list[_Worker] = field(default_factory=list)
     not_before: dict[str, float] = field(default_factory=dict)
 
@@ -147,10 +165,10 @@ class _Run:
             busy = [worker for worker in self.workers if worker.clip]
             if not waiting and not busy:
                 return
-            channels = [worker.connection for worker in busy]
-            for connection in wait(channels, POLL_SECONDS) if channels else ():
-                self._hear(next(each for each in busy if each.connection is connection))
-            if not channels:
+            places = [worker.place for worker in busy]
+            for place in self.pool.wait(places, POLL_SECONDS) if places else ():
+                self._hear(next(each for each in busy if each.place is place))
+            if not places:
                 time.sleep(POLL_SECONDS)
             self._end_stalled()
 
@@ -159,65 +177,44 @@ class _Run:
         for worker in self.workers:
             if worker.clip:
                 self.store.finish(worker.clip, worker.fence, state="waiting")
-            worker.connection.close()
-            worker.process.terminate()
+            worker.place.ask_to_end()
         for worker in self.workers:
-            worker.process.join(GRACE_SECONDS)
-            worker.process.kill()
-            worker.process.join()
+            worker.place.end(GRACE_SECONDS)
         self.workers.clear()
 
     def _fill(self, waiting: Sequence[str]) -> None:
         """Give each idle worker a clip whose time has come."""
         now = time.monotonic()
-        for name in waiting:
-            if self.not_before.get(name, now) > now:
-                continue
-            worker = self._idle_worker()
+        due = [name for name in waiting if self.not_before.get(name, now) <= now]
+        for count, name in enumerate(due):
+            worker = self._idle_worker(wanted=len(due) - count)
             if worker is None:
                 return
             fence = self.store.claim(name)
             if fence:
                 worker.clip, worker.fence = name, fence
                 worker.started = worker.heard = time.monotonic()
-                with suppress(BrokenPipeError):  # it has just died; the next look finds that
-                    worker.connection.send(self.clips[name].job.settings())
+                worker.place.give(self.clips[name].job.settings())
 
-    def _idle_worker(self) -> _Worker | None:
-        for worker in self.workers:
-            if not worker.clip and worker.process.is_alive():
-                return worker
-        self.workers = [worker for worker in self.workers if worker.process.is_alive()]
-        if len(self.workers) == self.settings.workers:
-            return None
+    def _idle_worker(self, *, wanted: int) -> _Worker | None:
+        """Return a worker that can take a clip; open one when there may be more of them."""
+        self.workers = [worker for worker in self.workers if worker.clip or worker.place.is_alive()]
+        idle = [worker for worker in self.workers if not worker.clip]
+        ready = next((worker for worker in idle if worker.place.is_ready()), None)
+        if ready or len(idle) >= wanted or len(self.workers) == self.pool.size:
+            return ready
         taken = {worker.number for worker in self.workers}
-        number = next(n for n in range(self.settings.workers) if n not in taken)
-        self.workers.append(self._start(number))
-        return self.workers[-1]
-
-    def _start(self, number: int) -> _Worker:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=self.serve,
-            args=(theirs,),
-            kwargs={
-                "threads": BATCH_THREADS,
-                "log": self.folder / f"worker-{number}.log",
-                "device": number if self.settings.workers > 1 and has_device(number) else None,
-            },
-        )
-        process.start()
-        theirs.close()
-        return _Worker(number, process, ours)
+        number = next(n for n in range(self.pool.size) if n not in taken)
+        self.workers.append(_Worker(number, self.pool.open_place(number)))
+        return self.workers[-1] if self.workers[-1].place.is_ready() else None
 
     def _hear(self, worker: _Worker) -> None:
         """Take what a worker says, or that it is gone."""
         worker.heard = time.monotonic()
         try:
-            kind, *details = worker.connection.recv()
-        except (EOFError, OSError):
-            self._lose(worker, "died")
+            kind, *details = worker.place.hear()
+        except PlaceLostError as lost:
+            self._lose(worker, f"died ({lost})")
             return
         if kind == "done":
             frames, seconds, _ = details
@@ -226,13 +223,9 @@ class _Run:
             self._fail(worker, exit_code=details[0], message=details[1])
 
     def _lose(self, worker: _Worker, how: str) -> None:
-        """Take leave of a worker that died or was ended, and count a try of its clip."""
-        worker.process.kill()
-        worker.process.join()
-        worker.connection.close()
-        code = worker.process.exitcode
-        log = self.folder / f"worker-{worker.number}.log"
-        message = f"error[B6]: {worker.clip}: the worker {how} (exit {code}) · see {log}"
+        """Take leave of a worker that has ended, and count a try of its clip."""
+        log = log_of(self.folder, worker.number)
+        message = f"error[B6]: {worker.clip}: the worker {how} · see {log}"
         self.workers.remove(worker)
         self._fail(worker, exit_code=WORKER_LOST, message=message)
 
@@ -271,10 +264,8 @@ class _Run:
     def _end_cancelled(self, records: Sequence[ClipRecord]) -> None:
         cancelled = {record.name: record for record in records if record.state == "cancelled"}
         for worker in [each for each in self.workers if each.clip in cancelled]:
-            worker.process.terminate()
-            worker.process.join(GRACE_SECONDS)
-            worker.process.kill()
-            worker.connection.close()
+            worker.place.ask_to_end()
+            worker.place.end(GRACE_SECONDS)
             self.workers.remove(worker)
             self.tell(cancelled[worker.clip])
 
@@ -282,16 +273,12 @@ class _Run:
         """End workers that have told nothing for too long, their stacks in the log."""
         deadline = time.monotonic() - self.settings.stall_seconds
         for worker in [each for each in self.workers if each.clip and each.heard < deadline]:
-            assert worker.process.pid is not None
-            with suppress(ProcessLookupError):
-                os.kill(worker.process.pid, signal.SIGUSR1)
+            worker.place.show_stack()
             time.sleep(POLL_SECONDS)
-            self._lose(worker, f"told nothing for {self.settings.stall_seconds:.0f} s, was ended")
-
-
-def has_device(number: int) -> bool:
-    """Tell whether there is a GPU of that number for a worker of its own."""
-    return Path(f"/dev/nvidia{number}").exists()
+            told = worker.place.end()
+            self._lose(
+                worker, f"told nothing for {self.settings.stall_seconds:.0f} s, was ended ({told})"
+            )
 
 
 def table(records: Sequence[ClipRecord]) -> str:

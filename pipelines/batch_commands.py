@@ -70,7 +70,10 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", metavar="N", type=int, default=1)
+    parser.add_argument("--workers", metavar="N", type=int, help="1; with --ray one for each GPU")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS|local", help="render on a Ray cluster, or on one started here"
+    )
     parser.add_argument("--stall", metavar="SECONDS", type=float, default=1800.0)
     parser.add_argument("--overwrite", action="store_true", help="replace other results")
 
@@ -125,7 +128,7 @@ def _render(arguments: argparse.Namespace, **which: Any) -> int:
     clips = _clips(arguments)
     if arguments.overwrite:
         clips = [replace(clip, job=replace(clip.job, overwrite=True)) for clip in clips]
-    settings = BatchSettings(arguments.workers, arguments.stall)
+    settings = BatchSettings(arguments.workers, arguments.stall, ray=arguments.ray)
     records = run_batch(arguments.manifest, clips, settings, tell=_teller(len(clips)), **which)
     _tell(f"report: {write_report(arguments.manifest)}")
     failed = [record for record in records if record.state == "failed"]

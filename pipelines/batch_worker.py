@@ -23,6 +23,7 @@ PER_CLIP = {
     *("prompt", "negative_prompt", "seed", "steps", "size", "frames", "rate", "background"),
 }
 """Settings that differ from clip to clip and do not touch the model."""
+FEWER = "there is too little for this clip · run fewer workers, or give it cache_memory"
 TERMINATED = 143
 BUG = 1
 
@@ -51,6 +52,7 @@ def serve(connection: Connection, *, threads: int, log: Path, device: int | None
 
 def _answer(settings: dict[str, Any], connection: Connection, load: Any) -> tuple[Any, ...]:
     """Render one job and say how it ended."""
+    from dtvideo.errors import lacks_memory
     from pipelines.job import job_from_plain
     from pipelines.render import render
     from poses.errors import ExplainedError
@@ -59,9 +61,9 @@ def _answer(settings: dict[str, Any], connection: Connection, load: Any) -> tupl
         result = render(job_from_plain(settings), PipeProgress(connection), load=load)
     except ExplainedError as error:
         return "failed", error.exit_code, str(error)
-    except MemoryError:
-        return "failed", 7, "error[F4]: memory: the machine has too little · run fewer workers"
     except Exception as error:
+        if lacks_memory(error):
+            return "failed", 7, f"error[F4]: memory: {FEWER}"
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         faulthandler.dump_traceback()
         return "failed", BUG, f"error[X1]: {type(error).__name__}: {error} · a bug; see the log"

@@ -25,6 +25,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from dtvideo.errors import UsageError
+from dtvideo.models.sources import TOON, is_hub_id
 from dtvideo.profiles import PROFILES
 from pipelines import job as settings_of
 from pipelines.job import PATH_SETTINGS, RenderJob
@@ -35,6 +36,8 @@ DEFAULT_OUTPUT = "out/{character}/{clip}{suffix}"
 TEMPLATE = re.compile(r"\{([a-z_]+)(?::0(\d))?\}")
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 IMPOSSIBLE = re.compile(r'[<>:"|?*\\\x00-\x1f]')
+LONGEST_NAME = 240
+"""Bytes; systems end at 255, and what lies beside a result has longer names."""
 BATCH_THREADS = 1
 
 PARSERS: Mapping[str, Callable[[str], Any]] = {
@@ -47,6 +50,12 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "reference_person": settings_of.parse_person,
 }
 """Settings that are written as on the command line."""
+NAMED: Mapping[str, Callable[[str], bool]] = {
+    "model": lambda text: text == TOON or is_hub_id(text),
+    "controlnet": is_hub_id,
+    "matte": lambda text: re.fullmatch(r"[A-Za-z0-9][\w-]*", text) is not None,
+}
+"""Settings that hold a name or a path, and what has the form of a name."""
 PAIR = {"character", "clip", "skip"}
 NOT_IN_A_MANIFEST = {"output", "overwrite", "resume"}
 
@@ -252,8 +261,11 @@ class _Reader:
                 read[name] = self._input(value)
             elif name in PARSERS:
                 read[name] = PARSERS[name](str(value))
+            elif name in NAMED:
+                read[name] = self._name_or_path(value, NAMED[name])
             elif name == "loras":
-                read[name] = tuple(settings_of.parse_lora(text) for text in value)
+                loras = map(settings_of.parse_lora, value)
+                read[name] = tuple((str(self._input(file)), scale) for file, scale in loras)
             else:
                 read[name] = value
         if "reference" not in read:
@@ -268,9 +280,16 @@ class _Reader:
             raise _fault(text, "is missing", "paths start at the manifest's folder", code="V1")
         return path
 
+    def _name_or_path(self, text: str, is_name: Callable[[str], bool]) -> str:
+        """Return the path of what lies in the manifest's folder, else a name as it is."""
+        if text == TOON or (is_name(text) and not (self.root / text).exists()):
+            return text
+        return str(self._input(text))
+
     def _output(self, text: str) -> Path:
         for part in Path(text).parts:
-            if RESERVED.fullmatch(part) or IMPOSSIBLE.search(part) or part[-1] in ". ":
+            impossible = RESERVED.fullmatch(part) or IMPOSSIBLE.search(part) or part[-1] in ". "
+            if impossible or len(part.encode()) > LONGEST_NAME:
                 problem = f"{part!r} is no file name on every system"
                 raise _fault(text, problem, "rename the character or the clip")
         return _inside(text, self.results, confined=True)

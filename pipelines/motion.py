@@ -15,7 +15,7 @@ from dtvideo.errors import MediaError
 from dtvideo.video import VideoInfo, read_frames
 from pipelines.frame_set import frame_numbers
 from pipelines.job import RenderJob
-from pipelines.pose_cache import Search, keep, recall
+from pipelines.pose_cache import Search, keep, making, recall
 from pipelines.progress import Progress
 from poses.detections import Detections
 from poses.detectors import PoseDetector, create_detector, register_detector
@@ -118,12 +118,25 @@ def find_people_in(
     options = {"holistic": True} if details and detector == "mediapipe" else {}
     search = Search(info=info, detector=detector, frames=part, everyone=everyone, options=options)
     path = search.path if cache else None
-    found = recall(path) if path else None
-    if found is not None:
-        progress.notice(f"{found.describe()}; from the cache")
-        return found
+    if path is None:
+        return _look(search, workers, progress)
+    found = recall(path)
+    if found is None:
+        with making(path, progress):
+            found = recall(path)
+            if found is None:
+                found = _look(search, workers, progress)
+                keep(path, found)
+                return found
+    progress.notice(f"{found.describe()}; from the cache")
+    return found
+
+
+def _look(search: Search, workers: int, progress: Progress) -> Detections:
+    """Find everyone in a video."""
+    info, part = search.info, search.frames
     with (
-        detectors_at_work(detector, options, workers) as detectors,
+        detectors_at_work(search.detector, search.options, workers) as detectors,
         progress.stage("find poses", part.stop - part.start) as advance,
     ):
         found = extract_poses(
@@ -131,11 +144,9 @@ def find_people_in(
             detectors,
             rate=info.rate,
             subject=str(info.path),
-            everyone=everyone,
+            everyone=search.everyone,
         )
     progress.notice(found.describe())
-    if path:
-        keep(path, found)
     return found
 
 

@@ -7,8 +7,8 @@ removed at any time.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -18,9 +18,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dtvideo.errors import ResourceError
+from dtvideo.errors import OutputError, ResourceError
 from dtvideo.files import atomic_path, sha256_file
+from dtvideo.lease import hold_lease
 from dtvideo.video import VideoInfo
+from pipelines.progress import Progress
 from poses.detections import Detections
 from poses.errors import PoseError
 from poses.types import FACE_JOINTS, HAND_JOINTS, Pose, missing_joints, parts_of
@@ -83,6 +85,23 @@ def keep(path: Path, found: Detections) -> None:
     with suppress(ResourceError, OSError), atomic_path(path) as temporary:
         with temporary.open("wb") as file:
             np.savez_compressed(file, **_packed(found))
+
+
+@contextmanager
+def making(path: Path, progress: Progress) -> Iterator[None]:
+    """Make what goes into the cache at a path alone; whoever wants the same waits meanwhile.
+
+    A cache that knows no locks, or cannot be written, is done without.
+    """
+    lock = path.with_suffix(".lock")
+    with ExitStack() as stack:
+        with suppress(ResourceError, OSError):
+            try:
+                stack.enter_context(hold_lease(lock))
+            except OutputError:
+                with progress.stage("wait for the same search", None) as advance:
+                    stack.enter_context(hold_lease(lock, waiting=advance))
+        yield
 
 
 def _packed(found: Detections) -> dict[str, Any]:

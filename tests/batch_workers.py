@@ -1,5 +1,6 @@
 """Workers for tests of a batch: they render nothing, and fail in the way that the prompt says."""
 
+import faulthandler
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 def act(connection: Connection, *, threads: int, log: Path, device: int | None) -> None:
     """Answer jobs by their prompts: fine, bad, full, dies, hangs, or dies once."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    faulthandler.register(signal.SIGUSR1, log.open("a"))
     while True:
         try:
             job = connection.recv()

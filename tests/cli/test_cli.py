@@ -92,7 +92,7 @@ def test_a_bug_is_one_line_and_its_details_are_in_a_file(capsys, monkeypatch, tm
     assert "Traceback" in saved.read_text()
 
 
-def test_an_interrupted_run_says_so_and_leaves_with_130(capsys, monkeypatch):
+def test_f2_an_interrupted_run_says_so_and_leaves_with_130(capsys, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
@@ -102,7 +102,7 @@ def test_an_interrupted_run_says_so_and_leaves_with_130(capsys, monkeypatch):
     assert err.startswith("interrupted")
 
 
-def test_a_terminated_run_leaves_no_half_movie(stage, tiny_model, tmp_path):
+def test_f2_a_terminated_run_leaves_no_half_movie(stage, tiny_model, tmp_path):
     words = [str(stage / "hero.png"), "--poses", str(stage / "dance.json"), "--steps", "900",
              "--ref-pose", str(stage / "pose.json"), "--model", str(tiny_model),
              "--size", "32x32", "-o", str(tmp_path / "x.mp4"), "--progress", "json"]  # fmt: skip

@@ -60,7 +60,7 @@ def test_published_file_has_ordinary_permissions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "full"), (errno.EROFS, "read-only")])
-def test_full_and_read_only_disks_are_explained(number: int, words: str, tmp_path: Path) -> None:
+def test_f3_full_and_read_only_disks_are_explained(number: int, words: str, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=words) as caught, atomic_path(tmp_path / "x.mp4"):
         raise OSError(number, os.strerror(number))
     assert (caught.value.code, caught.value.exit_code) == ("F3", 7)

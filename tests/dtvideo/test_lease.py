@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -5,7 +6,7 @@ import sys
 
 import pytest
 
-from dtvideo.errors import OutputError
+from dtvideo.errors import OutputError, ResourceError
 from dtvideo.lease import hold_lease
 
 HOLDER = """
@@ -30,7 +31,7 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_a_second_run_is_refused_and_told_who_holds_the_output(holder):
+def test_f5_a_second_run_is_refused_and_told_who_holds_the_output(holder):
     path, process = holder
     with pytest.raises(OutputError) as caught, hold_lease(path):
         pass
@@ -40,7 +41,7 @@ def test_a_second_run_is_refused_and_told_who_holds_the_output(holder):
     assert " since 20" in str(caught.value)
 
 
-def test_the_lease_of_a_killed_run_is_free(holder):
+def test_f5_the_lease_of_a_killed_run_is_free(holder):
     path, process = holder
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -56,3 +57,28 @@ def test_a_lease_ends_with_its_block_also_after_an_error(tmp_path):
         raise ZeroDivisionError
     with hold_lease(path), pytest.raises(OutputError, match=str(os.getpid())), hold_lease(path):
         pass
+
+
+def test_who_waits_gets_the_lease_when_its_holder_is_gone_and_tells_meanwhile(holder):
+    path, process = holder
+    waited = []
+
+    def waiting():
+        waited.append(1)
+        if len(waited) == 3:
+            process.kill()
+
+    with hold_lease(path, waiting=waiting):
+        assert str(os.getpid()) in path.read_text()
+    assert len(waited) >= 3
+
+
+def test_f10_a_file_system_without_locks_is_told_and_not_guessed_at(tmp_path, monkeypatch):
+    def flock(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("dtvideo.lease.fcntl.flock", flock)
+    with pytest.raises(ResourceError, match="knows no locks · write to a local disk") as caught:
+        with hold_lease(tmp_path / "x.work" / "lease.json"):
+            pass
+    assert (caught.value.code, caught.value.exit_code) == ("F10", 7)

@@ -78,7 +78,7 @@ def test_a_bad_clip_is_not_tried_again_and_the_others_go_on(manifest):
 
 
 @pytest.mark.parametrize(("prompt", "told"), [("full", "is full"), ("dies", "the worker died")])
-def test_what_the_machine_did_is_tried_three_times(manifest, prompt, told):
+def test_f3_f4_b6_what_the_machine_did_is_tried_three_times(manifest, prompt, told):
     records, _ = run(manifest, [clip(manifest, "a", prompt), clip(manifest, "b")])
     assert (records["a"].state, records["a"].tries) == ("failed", 3)
     assert records["a"].exit_code == 7
@@ -86,18 +86,19 @@ def test_what_the_machine_did_is_tried_three_times(manifest, prompt, told):
     assert records["b"].state == "done"
 
 
-def test_a_clip_whose_worker_died_once_is_done_by_the_next(manifest):
+def test_b6_a_clip_whose_worker_died_once_is_done_by_the_next(manifest):
     records, _ = run(manifest, [clip(manifest, "a", "dies once")])
     assert (records["a"].state, records["a"].tries) == ("done", 2)
 
 
-def test_a_worker_that_tells_nothing_is_ended(manifest):
+def test_b7_a_worker_that_tells_nothing_is_ended_and_its_stack_kept(manifest):
     clips = [clip(manifest, "a", "hangs"), clip(manifest, "b")]
     start = time.monotonic()
     records, _ = run(manifest, clips, stall=1.0, workers=1)
     assert time.monotonic() - start < 30
     assert records["a"].state == "failed"
     assert "told nothing for 1 s" in records["a"].message
+    assert "in _answer" in (batch_folder(manifest) / "worker-0.log").read_text()
     assert records["b"].state == "done"
 
 
@@ -115,7 +116,7 @@ def test_a_name_that_is_unknown_is_refused(manifest):
         run(manifest, [clip(manifest, "a")], names=("zebra",))
 
 
-def test_a_cancelled_clip_ends_and_stays_cancelled_until_it_is_retried(manifest):
+def test_b9_a_cancelled_clip_ends_and_stays_cancelled_until_it_is_retried(manifest):
     clips = [clip(manifest, "a", "hangs"), clip(manifest, "b")]
     told = []
 
@@ -133,10 +134,19 @@ def test_a_cancelled_clip_ends_and_stays_cancelled_until_it_is_retried(manifest)
     assert retried["a"].state == "done"
 
 
-def test_a_second_run_of_a_batch_is_refused(manifest):
+def test_f5_a_second_run_of_a_batch_is_refused(manifest):
     with hold_lease(batch_folder(manifest) / "lease.json"), pytest.raises(OutputError) as caught:
         run(manifest, [clip(manifest, "a")])
     assert (caught.value.code, caught.value.exit_code) == ("F5", 8)
+
+
+def test_f8_a_clock_that_jumps_back_changes_nothing(manifest, monkeypatch):
+    hours = iter(range(100, 0, -1))
+    monkeypatch.setattr("pipelines.job_store.time.time", lambda: 3600.0 * next(hours))
+    records, _ = run(manifest, [clip(manifest, name) for name in "abc"], workers=1)
+    assert {record.state for record in records.values()} == {"done"}
+    assert records["a"].finished > records["c"].finished
+    assert "3 done" in write_report(manifest).read_text()
 
 
 def test_clips_that_left_the_manifest_are_forgotten(manifest):
@@ -165,22 +175,6 @@ def test_settings_out_of_range_are_refused(workers, stall):
         BatchSettings(workers, stall)
 
 
-@pytest.fixture
-def real(stage, tiny_model, tmp_path):
-    """A manifest of one character and two clips that truly render."""
-    for name in ("hero.png", "pose.json", "dance.json"):
-        (tmp_path / name).write_bytes((stage / name).read_bytes())
-    manifest = tmp_path / "real.yaml"
-    manifest.write_text(f"""
-settings: {{model: {tiny_model}, size: 32x32, reference_pose: pose.json}}
-characters: {{hero: {{reference: hero.png}}}}
-clips:
-  one: {{poses: dance.json}}
-  two: {{poses: dance.json, seed: 5}}
-""")
-    return manifest
-
-
 def command(*words):
     return [sys.executable, "-c", f"import cli; cli.main({list(map(str, words))!r})"]
 
@@ -203,7 +197,7 @@ def test_a_batch_renders_the_frames_that_animate_renders(real, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_batch_that_is_killed_goes_on_and_ends_as_one_that_was_not(real):
+def test_f1_a_batch_that_is_killed_goes_on_and_ends_as_one_that_was_not(real):
     words = command("batch", "run", real)
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().endswith("one.mp4\n")

@@ -29,7 +29,7 @@ def test_a_clip_is_claimed_once(store):
     assert store.get("a").tries == 1
 
 
-def test_a_late_answer_with_an_old_fence_is_refused(store):
+def test_f5_a_late_answer_with_an_old_fence_is_refused(store):
     old = store.claim("a")
     store.reset(("running",))
     new = store.claim("a")
@@ -65,7 +65,7 @@ def test_two_processes_see_one_truth(store):
     assert states(store)["b"] == "cancelled"
 
 
-def test_a_damaged_file_is_moved_aside_and_made_anew(tmp_path):
+def test_f9_a_damaged_file_is_moved_aside_and_made_anew(tmp_path):
     path = tmp_path / "jobs.sqlite"
     path.write_bytes(b"not a database, certainly" * 100)
     store = JobStore(path)
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_moved_aside_and_made_anew(tmp_path):
     assert (tmp_path / "jobs.sqlite.damaged").exists()
 
 
-def test_the_file_of_a_newer_version_is_refused(tmp_path):
+def test_f9_the_file_of_a_newer_version_is_refused(tmp_path):
     connection = sqlite3.connect(tmp_path / "jobs.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()

@@ -66,7 +66,7 @@ def test_json_lines_name_one_clip_each(folder):
     assert (second.line, second.job.target) == (2, folder / "b" / "0000.mp4")
 
 
-def test_a_line_that_is_there_twice_counts_once(folder):
+def test_b5_a_line_that_is_there_twice_counts_once(folder):
     line = json.dumps(
         {"name": "a", "reference": "hero.png", "driver": "dance.mp4", "output": "a.mp4"}
     )
@@ -85,7 +85,7 @@ def test_every_fault_is_told_at_once_with_its_line(folder):
     assert "did you mean 'prompt'?" in told[1][2]
 
 
-def test_all_bad_lines_of_a_thousand_are_told(folder):
+def test_b3_all_bad_lines_of_a_thousand_are_told(folder):
     good = json.dumps(
         {"name": "a", "reference": "hero.png", "driver": "dance.mp4", "output": "a.mp4"}
     )
@@ -107,7 +107,7 @@ def test_all_bad_lines_of_a_thousand_are_told(folder):
         ("a\\0b.png", "NUL"),
     ],
 )
-def test_inputs_stay_in_the_manifests_folder(folder, path, reason):
+def test_b1_inputs_stay_in_the_manifests_folder(folder, path, reason):
     (folder.parent / "secret.png").write_bytes(b"x")
     (folder / "link.png").symlink_to(folder.parent / "secret.png")
     told = faults_of(folder, GOOD.replace("hero.png", f'"{path}"'))
@@ -119,6 +119,52 @@ def test_inputs_may_lie_outside_when_that_is_allowed(folder):
     (folder.parent / "secret.png").write_bytes(b"x")
     text = GOOD.replace("hero.png", "../secret.png")
     assert load_manifest(write(folder, text), allow_outside=True)[0].job.reference.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "path"),
+    [
+        ("model: %s", "../secret.safetensors"),
+        ("model: %s", "/etc/model"),
+        ("model: %s", "~/model"),
+        ("model: %s", "link.safetensors"),
+        ("controlnet: %s", "../secret.safetensors"),
+        ("loras: ['%s:0.5']", "../secret.safetensors"),
+        ("loras: ['%s']", "link.safetensors"),
+        ("matte: %s", "../secret.onnx"),
+    ],
+)
+def test_b1_models_and_adapters_stay_in_the_manifests_folder(folder, setting, path):
+    for suffix in (".safetensors", ".onnx"):
+        (folder.parent / f"secret{suffix}").write_bytes(b"x")
+    (folder / "link.safetensors").symlink_to(folder.parent / "secret.safetensors")
+    told = faults_of(folder, GOOD.replace("seed: 3", setting % path))
+    assert {code for code, _, _ in told} == {"B1"}
+
+
+def test_models_and_adapters_start_at_the_manifests_folder_and_names_stay_names(folder):
+    for name in ("style.safetensors", "guide.safetensors", "cut.onnx"):
+        (folder / name).write_bytes(b"x")
+    (folder / "owner" / "here").mkdir(parents=True)
+    given = "loras: ['style.safetensors:0.5'], controlnet: guide.safetensors, matte: cut.onnx"
+    job = load_manifest(write(folder, GOOD.replace("seed: 3", given)))[0].job
+    assert job.loras == ((str(folder / "style.safetensors"), 0.5),)
+    assert job.controlnet == str(folder / "guide.safetensors")
+    assert job.matte == str(folder / "cut.onnx")
+    for text, model in (
+        ("toon", "toon"),
+        ("owner/elsewhere", "owner/elsewhere"),
+        ("owner/here", str(folder / "owner/here")),
+        ("./owner/here", str(folder / "owner/here")),
+    ):
+        given = GOOD.replace("seed: 3", f"model: {text}, matte: u2net")
+        job = load_manifest(write(folder, given))[0].job
+        assert (job.model, job.matte) == (model, "u2net")
+
+
+def test_a_model_that_is_neither_there_nor_a_hub_id_is_told(folder):
+    told = faults_of(folder, GOOD.replace("seed: 3", "model: tooon"))
+    assert {code for code, _, _ in told} == {"V1"}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +181,7 @@ def test_inputs_may_lie_outside_when_that_is_allowed(folder):
         "x./{character}{clip}.mp4",
     ],
 )
-def test_outputs_stay_in_their_folder_and_templates_only_name_names(folder, template):
+def test_b1_outputs_stay_in_their_folder_and_templates_only_name_names(folder, template):
     text = GOOD.replace("out/{character}/{clip}.v{version:03}.mp4", template)
     told = faults_of(folder, text, allow_outside=True)
     assert {code for code, _, _ in told} == {"B1"}
@@ -147,8 +193,19 @@ def test_a_template_is_filled_with_leading_zeros():
         expand("{a}", {"a": ".."})
 
 
+@pytest.mark.parametrize(
+    "name", ["CON", "nul.v2", "lpt1", "dance.", "dance ", "a:b", "what?", "n" * 250]
+)
+def test_f11_a_name_that_some_system_cannot_have_is_refused(folder, name):
+    text = GOOD.split("overrides")[0].replace("dance:", f'"{name}":')
+    text = text.replace("out/{character}/{clip}.v{version:03}", "{clip}/{character}")
+    told = faults_of(folder, text)
+    assert {code for code, _, _ in told} == {"B1"}
+    assert "is no file name on every system" in told[0][2]
+
+
 @pytest.mark.parametrize(("one", "other"), [("dance", "DANCE"), ("caf\u00e9", "cafe\u0301")])
-def test_two_clips_with_one_result_are_refused(folder, one, other):
+def test_f6_two_clips_with_one_result_are_refused(folder, one, other):
     text = GOOD.replace("dance:", f"{one}:").replace("walk:", f"{other}:").split("overrides")[0]
     told = faults_of(folder, text)
     assert [code for code, _, _ in told] == ["F6", "F6"]
@@ -175,18 +232,18 @@ def test_missing_inputs_are_all_told(folder):
         ("", 1, "Input should be"),
     ],
 )
-def test_hostile_and_broken_yaml_is_refused_with_its_line(folder, text, line, reason):
+def test_b2_hostile_and_broken_yaml_is_refused_with_its_line(folder, text, line, reason):
     told = faults_of(folder, text)
     assert told[0][1] == line
     assert reason in told[0][2]
 
 
-def test_a_huge_manifest_is_not_read(folder):
+def test_b2_a_huge_manifest_is_not_read(folder):
     with pytest.raises(UsageError, match="larger than 8 MiB"):
         load_manifest(write(folder, b"#" * (9 * 2**20)))
 
 
-def test_byte_order_marks_and_windows_line_ends_are_fine(folder):
+def test_b2_byte_order_marks_and_windows_line_ends_are_fine(folder):
     text = b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()
     assert len(load_manifest(write(folder, text))) == 3
 

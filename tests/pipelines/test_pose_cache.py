@@ -1,6 +1,10 @@
 """Poses that were found once are found again on disk, to the bit, and only then."""
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,8 @@ from pipelines.progress import SilentProgress
 from poses.detections import Detections
 from poses.synthetic import stand
 from poses.types import Pose, missing_joints
+
+ROOT = Path(__file__).parents[2]
 
 
 class Standing:
@@ -123,3 +129,45 @@ def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "dtvideo"
     monkeypatch.setenv("DTVIDEO_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+
+
+LOOKER = """
+import sys, time
+from pathlib import Path
+from dtvideo.video import probe
+from pipelines import motion
+from pipelines.progress import SilentProgress
+from poses.synthetic import stand
+
+class Slow:
+    name, licence, device = "slow", "none", "paper"
+    def detect(self, image):
+        print("asked", flush=True)
+        time.sleep(0.3)
+        return [stand(size=image.shape[1::-1])]
+
+motion.load_detector = lambda name, **options: Slow()
+info = probe(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+found = motion.find_people_in(
+    info, slice(0, 5), detector="mediapipe", everyone=False, cache=True, progress=SilentProgress()
+)
+print(found.counts)
+"""
+
+
+def test_two_processes_that_want_the_same_search_make_it_once(make_video, tmp_path):
+    call = [sys.executable, "-c", LOOKER, str(make_video())]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "DTVIDEO_CACHE": str(tmp_path / "cache")}
+    lookers = [subprocess.Popen(call, cwd=ROOT, env=environment, **pipes) for _ in range(2)]
+    for looker in lookers:
+        assert looker.stdout.readline() == "ready\n"
+    for looker in lookers:
+        looker.stdin.write("go\n")
+        looker.stdin.flush()
+    told = [looker.communicate()[0] for looker in lookers]
+    assert sum(text.count("asked") for text in told) == 5
+    assert all("(1, 1, 1, 1, 1)" in text for text in told)
+    assert [path.suffix for path in (tmp_path / "cache" / "poses").iterdir()] == [".npz"]

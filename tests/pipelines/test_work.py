@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import random
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dtvideo import files
 from dtvideo.errors import OutputError, ResourceError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.video import probe
@@ -58,7 +60,7 @@ def stopped(job, frame, error):
             render(job)
 
 
-def test_an_interrupted_render_goes_on_at_its_first_missing_frame(job, tmp_path):
+def test_f2_an_interrupted_render_goes_on_at_its_first_missing_frame(job, tmp_path):
     render(replace(job, output=tmp_path / "whole.mp4"))
     stopped(job, 2, KeyboardInterrupt())
     frames = job.beside(".work") / "frames"
@@ -75,7 +77,7 @@ def test_an_interrupted_render_goes_on_at_its_first_missing_frame(job, tmp_path)
     assert sorted(os.listdir(job.target.parent)) == ["x.json", "x.mp4", "x.sheet.png"]
 
 
-def test_what_an_earlier_run_left_is_kept_until_the_user_decides(job):
+def test_f7_what_an_earlier_run_left_is_kept_until_the_user_decides(job):
     stopped(job, 1, KeyboardInterrupt())
     with pytest.raises(
         OutputError, match=r"x\.work: holds an unfinished render .* --resume"
@@ -86,7 +88,29 @@ def test_what_an_earlier_run_left_is_kept_until_the_user_decides(job):
     assert probe(job.target).frames == 4
 
 
-def test_another_recipe_does_not_go_on_with_these_frames(job):
+def test_f3_a_disk_that_fills_up_midway_costs_no_frame(job, monkeypatch):
+    left = iter(range(8))
+
+    def fill_up(path):
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "sync_path", fill_up)
+    with pytest.raises(ResourceError, match="the disk is full") as caught:
+        render(job)
+    assert (caught.value.code, caught.value.exit_code) == ("F3", 7)
+    frames = job.beside(".work") / "frames"
+    names = sorted(path.name for path in frames.iterdir())
+    assert names == ["000000.png", "000000.safetensors", "000001.safetensors"]
+    assert os.listdir(job.target.parent) == ["x.work"]
+    monkeypatch.undo()
+    render(replace(job, resume=True))
+    frames_told = hashes(job)
+    render(replace(job, overwrite=True))
+    assert hashes(job) == frames_told
+
+
+def test_b10_another_recipe_does_not_go_on_with_these_frames(job):
     stopped(job, 1, ResourceError("F3", "x", "the disk is full"))
     with pytest.raises(UsageError, match="was begun otherwise: recipe_hash was") as caught:
         render(replace(job, seed=1, resume=True))
@@ -96,7 +120,7 @@ def test_another_recipe_does_not_go_on_with_these_frames(job):
     assert probe(job.target).frames == 4
 
 
-def test_another_version_does_not_go_on_with_these_frames(job):
+def test_b10_another_version_does_not_go_on_with_these_frames(job):
     stopped(job, 1, KeyboardInterrupt())
     recipe = job.beside(".work") / "recipe.json"
     told = json.loads(recipe.read_text())
@@ -106,7 +130,7 @@ def test_another_version_does_not_go_on_with_these_frames(job):
         render(replace(job, resume=True))
 
 
-def test_a_damaged_frame_is_rendered_again(job):
+def test_f9_a_damaged_frame_is_rendered_again(job):
     stopped(job, 3, KeyboardInterrupt())
     (job.beside(".work") / "frames" / "000001.png").write_bytes(b"half")
     render(replace(job, resume=True))
@@ -115,7 +139,7 @@ def test_a_damaged_frame_is_rendered_again(job):
     assert hashes(job) == frames
 
 
-def test_resuming_a_finished_render_renders_nothing(job):
+def test_b5_resuming_a_finished_render_renders_nothing(job):
     first = render(replace(job, resume=True))
     before = job.target.stat().st_mtime_ns
     again = render(replace(job, resume=True))
@@ -166,12 +190,12 @@ def check_kill_points(job, points):
         assert (point, frames, left) == (point, *reference[1:])
 
 
-def test_a_render_killed_at_any_moment_ends_with_the_same_frames(job):
+def test_f1_a_render_killed_at_any_moment_ends_with_the_same_frames(job):
     chosen = random.Random(4)
     edges = [1 + OPERATIONS * part // 6 for part in range(7)]
     check_kill_points(job, [chosen.randrange(a, b) for a, b in pairwise(edges)])
 
 
 @pytest.mark.slow
-def test_a_render_killed_at_any_of_fifty_moments_ends_with_the_same_frames(job):
+def test_f1_a_render_killed_at_any_of_fifty_moments_ends_with_the_same_frames(job):
     check_kill_points(job, sorted(random.Random(5).sample(range(1, OPERATIONS), 50)))
