@@ -19,7 +19,6 @@ from pipelines.batch_commands import add_batch, add_replay, add_verify
 from pipelines.farm_commands import add_farm
 from pipelines.flags import (
     HIDDEN,
-    NOT_YET,
     Parser,
     Version,
     add_animate_arguments,
@@ -28,6 +27,7 @@ from pipelines.flags import (
     reader,
 )
 from pipelines.generate_commands import add_generate
+from pipelines.models_commands import add_models
 from pipelines.subject_commands import add_train_subject
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 TERMINATED = 143
-UNFINISHED_COMMANDS = {
-    "models": "give --model a folder that is already on disk",
-}
 
 
 def animate(words: Sequence[str] | None = None) -> NoReturn:
@@ -136,8 +133,7 @@ def toolbox_parser() -> Parser:
     add_farm(tools.add_parser("farm", help="batches as jobs of a render farm"))
     add_verify(tools.add_parser("verify", help="check results against their side-cars"))
     add_replay(tools.add_parser("replay", help="render again what a side-car tells, and compare"))
-    for name, remedy in UNFINISHED_COMMANDS.items():
-        tools.add_parser(name, help=NOT_YET).refusal = remedy
+    add_models(tools.add_parser("models", help="fetch, check and convert real checkpoints"))
     return parser
 
 

@@ -29,7 +29,9 @@ def encode_picture(
     """Return the scaled mean of the autoencoder's posterior; no draw is made."""
     pixels = picture_tensor(picture, device=device, dtype=vae.dtype) * 2 - 1
     shift = getattr(vae.config, "shift_factor", None) or 0.0
-    latents: Tensor = (vae.encode(pixels).latent_dist.mean - shift) * vae.config.scaling_factor
+    encoded = vae.encode(pixels)
+    mean = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
+    latents: Tensor = (mean - shift) * vae.config.scaling_factor
     return latents
 
 

@@ -38,9 +38,11 @@ class CharacterJob:
     matte: str | None = None
     """A rembg model or an ONNX file that finds the mask."""
     model: str = "toon"
-    """Built-in name, diffusers folder, single .safetensors file or hub id."""
+    """Built-in name, preset, diffusers folder, single .safetensors file or hub id."""
     controlnet: str | None = None
     """Pose ControlNet by folder, file or hub id; the model's own when absent."""
+    vae: str | None = None
+    """Autoencoder by folder, file or hub id; the model's own when absent."""
     prompt: str = ""
     negative_prompt: str = ""
     seed: int = 0

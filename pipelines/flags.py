@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 EXAMPLE = "example: animate hero.png dance.mp4"
-NOT_YET = "is not in this version"
 HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
 
 Command = Callable[[argparse.Namespace], int]
@@ -47,16 +46,6 @@ class Version(argparse.Action):
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are our one-line errors."""
-
-    refusal = ""
-
-    def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse as usual, unless the whole command is refused."""
-        if self.refusal:
-            raise usage_error("U2", self.prog, NOT_YET, self.refusal)
-        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage."""
@@ -152,12 +141,17 @@ def add_character(group: argparse._ArgumentGroup) -> None:
         "--model",
         metavar="NAME",
         default="toon",
-        help="toon, a diffusers folder, a .safetensors file or a hub id",
+        help="toon, sd15, anime15, sdxl, animexl, a folder, a .safetensors file or a hub id",
     )
     group.add_argument(
         "--controlnet",
         metavar="NAME",
         help="pose ControlNet: a folder, a .safetensors file or a hub id (the model's own)",
+    )
+    group.add_argument(
+        "--vae",
+        metavar="NAME",
+        help="autoencoder, a tiny one too: a folder, a file or a hub id (the model's own)",
     )
     group.add_argument(
         "--lora",
@@ -300,8 +294,8 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         "--puppet",
         metavar="S",
         type=float,
-        help="start from the picture's limbs moved into the pose, under this share of noise, such as "
-        "0.4; needs several steps (1: noise alone)",
+        help="start from the picture's limbs moved into the pose, under this share of noise, such "
+        "as 0.4; needs several steps (1: noise alone)",
     )
     add_sampling(group)
 

@@ -10,6 +10,7 @@ import torch
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.guidance import GuidanceSettings
+from dtvideo.models.autoencoders import load_autoencoder
 from dtvideo.models.components import explained_loading, load_component
 from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from dtvideo.models.index import CLASSES, ModelIndex, read_index
@@ -43,6 +44,7 @@ def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> Animation
     pipeline = load_pipeline(
         job.model,
         controlnet=job.controlnet,
+        vae=job.vae,
         device=job.device,
         dtype=job.dtype,
         needs_controlnet=needs_controlnet,
@@ -57,16 +59,17 @@ def load_pipeline(
     model: str = TOON,
     *,
     controlnet: str | None = None,
+    vae: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
     needs_controlnet: bool = True,
 ) -> AnimationBase:
     """Load a model by name, ready to render; the network is never asked.
 
-    model: toon, a folder saved by diffusers or by `AnimationPipeline`, a .safetensors
-    checkpoint, or a hub id that was fetched before. controlnet: a pose ControlNet's folder, file
-    or hub id, instead of the model's own. needs_controlnet: refuse a model that has none; else
-    it is loaded without.
+    model: toon, a preset, a folder saved by diffusers or by `AnimationPipeline`, a .safetensors
+    checkpoint, or a hub id that was fetched before. controlnet, vae: folder, file or hub id of a
+    pose ControlNet and an autoencoder, instead of the model's own or the preset's.
+    needs_controlnet: refuse a model that has none; else it is loaded without.
     device: auto, cpu, cuda or mps; dtype: auto, float32, float16 or bfloat16.
     Raises: ModelError M1 when something is missing, M2 when a file is damaged, M3 for a pickle,
     M5 when parts do not fit, M6 for a class that is not known; ResourceError M10 for a device
@@ -75,30 +78,51 @@ def load_pipeline(
     place = choose_device(device)
     precision = choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, place)
     source = find_model(model)
+    if source.preset is not None:
+        controlnet, vae = controlnet or source.preset.controlnet, vae or source.preset.vae
     is_file = source.kind == "file"
     index = open_single_file(source.path) if is_file else read_index(source.path)
     is_guided = needs_controlnet or controlnet is not None or (index.folder / "controlnet").is_dir()
     guide = find_controlnet(controlnet, model=index.folder) if is_guided else None
-    if is_file:
-        parts = load_single_file(source.path, index, dtype=precision)
-    else:
-        parts = {
-            part: load_component(index.folder / part, kind, dtype=precision)
-            for part, kind in index.parts.items()
-            if part != "controlnet"
-        }
+    autoencoder = None if vae is None else find_model(vae).path
+    parts = _load_parts(source, index, dtype=precision)
     parts["controlnet"] = guide and load_controlnet(guide, unet=parts["unet"], dtype=precision)
+    if autoencoder is not None:
+        parts["vae"] = load_autoencoder(autoencoder, own=parts["vae"], dtype=precision)
     pipeline = _build(index, parts)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(place)
     return pipeline
 
 
+def _load_parts(source: ModelSource, index: ModelIndex, *, dtype: torch.dtype) -> dict[str, Any]:
+    """Return the model's own parts but for its ControlNet."""
+    if source.kind == "file":
+        return load_single_file(source.path, index, dtype=dtype)
+    parts = {
+        part: load_component(index.folder / part, kind, dtype=dtype)
+        for part, kind in index.parts.items()
+        if part != "controlnet"
+    }
+    if source.preset is not None and source.preset.scheduler is not None:
+        parts["scheduler"] = preset_scheduler(source.preset.scheduler, parts["scheduler"])
+    return parts
+
+
+def preset_scheduler(wanted: Mapping[str, Any], current: Any) -> Any:
+    """Return a scheduler of the class and with the settings that a preset names."""
+    import diffusers
+
+    settings = dict(wanted)
+    kind = getattr(diffusers, settings.pop("class"))
+    return kind.from_config(current.config, **settings)
+
+
 def _build(index: ModelIndex, parts: dict[str, Any]) -> AnimationBase:
     """Return the pipeline of a model's family."""
     if index.family == "sd15":
         return AnimationPipeline(**parts, defaults=dict(index.defaults))
-    if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
+    if parts["vae"].dtype == torch.float16 and parts["vae"].config.get("force_upcast"):
         parts["vae"].float()  # it overflows in half precision
     return AnimationXLPipeline(
         **parts,
@@ -176,7 +200,7 @@ def describe_model(job: CharacterJob, pipeline: AnimationBase) -> dict[str, obje
     return {
         "name": job.model,
         "kind": source.kind,
-        "revision": source.path.name if source.kind == "hub" else None,
+        "revision": source.path.name if source.kind in ("hub", "preset") else None,
         "class": type(pipeline).__name__,
         "scheduler": type(pipeline.scheduler).__name__,
         "prediction_type": pipeline.scheduler.config.get("prediction_type"),
@@ -192,11 +216,16 @@ def _used_files(job: CharacterJob, source: ModelSource) -> dict[str, Path]:
     folder = open_single_file(source.path).folder if is_file else source.path
     parts = ["controlnet"] if is_file else list(CLASSES)
     files = {source.path.name: source.path} if is_file else {}
-    if job.controlnet is not None:
-        parts.remove("controlnet")
-        named = find_model(job.controlnet).path
-        found = weight_files(named) if named.is_dir() else [named]
-        files |= {f"--controlnet/{path.name}": path for path in found}
+    preset = source.preset
+    for flag, name in (
+        ("controlnet", job.controlnet or (preset.controlnet if preset else None)),
+        ("vae", job.vae or (preset.vae if preset else None)),
+    ):
+        if name is not None:
+            parts = [part for part in parts if part != flag]
+            named = find_model(name).path
+            found = weight_files(named) if named.is_dir() else [named]
+            files |= {f"--{flag}/{path.name}": path for path in found}
     for part in parts:
         if any((folder / part).glob("*.safetensors")):
             files |= {f"{part}/{path.name}": path for path in weight_files(folder / part)}

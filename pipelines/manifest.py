@@ -25,6 +25,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from dtvideo.errors import UsageError
+from dtvideo.models.presets import presets
 from dtvideo.models.sources import TOON, is_hub_id
 from dtvideo.profiles import PROFILES
 from pipelines import job as settings_of
@@ -51,8 +52,9 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 """Settings that are written as on the command line."""
 NAMED: Mapping[str, Callable[[str], bool]] = {
-    "model": lambda text: text == TOON or is_hub_id(text),
+    "model": lambda text: text == TOON or text in presets() or is_hub_id(text),
     "controlnet": is_hub_id,
+    "vae": is_hub_id,
     "matte": lambda text: re.fullmatch(r"[A-Za-z0-9][\w-]*", text) is not None,
 }
 """Settings that hold a name or a path, and what has the form of a name."""

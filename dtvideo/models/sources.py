@@ -11,19 +11,24 @@ from typing import Literal
 
 from dtvideo.errors import ModelError
 from dtvideo.models.index import FILE
+from dtvideo.models.presets import Preset, presets
 from dtvideo.models.weights import SUFFIX, refuse_pickle
 
 TOON = "toon"
-Kind = Literal["toon", "folder", "file", "hub"]
+Kind = Literal["toon", "folder", "file", "hub", "preset"]
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model that was found: what kind of source it is, and its folder or file."""
+    """A model that was found: what kind of source it is, and its folder or file.
+
+    preset: what belongs to the model besides, when it was asked for by a preset's name.
+    """
 
     name: str
     kind: Kind
     path: Path
+    preset: Preset | None = None
 
 
 def toon_folder() -> Path:
@@ -43,13 +48,15 @@ def toon_folder() -> Path:
 
 
 def find_model(name: str) -> ModelSource:
-    """Find a model by name: `toon`, a folder, a .safetensors file, or a hub id in the local cache.
+    """Find a model by name: `toon`, a preset, a folder, a .safetensors file, or a fetched hub id.
 
-    A folder that is called toon can be given as `./toon`.
+    A folder that is called like the built-in model or a preset can be given as `./toon`.
     Raises: ModelError M1 when there is none, M3 when the file is of an unsafe or unknown kind.
     """
     if name == TOON:
         return ModelSource(name, "toon", toon_folder())
+    if preset := presets().get(name):
+        return ModelSource(name, "preset", cached_snapshot(preset.model, asked=name), preset)
     path = Path(name).expanduser()
     if path.is_dir():
         return ModelSource(name, "folder", path)
@@ -63,7 +70,8 @@ def find_model(name: str) -> ModelSource:
             "M1",
             name,
             f"no such file or folder (looked in {Path.cwd()})",
-            f"give {TOON}, a diffusers folder, a {SUFFIX} file or a hub id such as owner/name",
+            f"give {TOON}, {', '.join(presets())}, a diffusers folder, a {SUFFIX} file or a hub id "
+            "such as owner/name",
         )
     return ModelSource(name, "hub", cached_snapshot(name))
 
@@ -74,23 +82,55 @@ def is_hub_id(name: str) -> bool:
     return words is not None and not name.lower().endswith(SUFFIX)
 
 
-def cached_snapshot(name: str) -> Path:
+def hub_cache() -> Path:
+    """Return the folder of the hub's local cache (HF_HUB_CACHE)."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(os.environ.get("HF_HUB_CACHE", HF_HUB_CACHE))
+
+
+def cached_snapshot(hub_id: str, *, asked: str | None = None) -> Path:
     """Return the folder of a hub model that was fetched before.
 
+    asked: the name that a person gave, when it is another.
     Raises: ModelError M1 saying where it was looked for and how to fetch it.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    cache = Path(os.environ.get("HF_HUB_CACHE", HF_HUB_CACHE))
     try:
-        return Path(snapshot_download(name, cache_dir=cache, local_files_only=True))
+        return Path(snapshot_download(hub_id, cache_dir=hub_cache(), local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError) as error:
+        what = "is neither a folder here nor" if asked is None else f"needs {hub_id}, which is not"
         raise ModelError(
             "M1",
-            name,
-            f"is neither a folder here nor in the hub's cache ({cache}); it was not looked for "
-            "on the network",
-            f"fetch it once with: hf download {name}",
+            asked or hub_id,
+            f"{what} in the hub's cache ({hub_cache()}); it was not looked for on the network",
+            f"fetch it once with: dtvideo models fetch {asked or hub_id}",
         ) from error
+
+
+def is_cached(hub_id: str) -> bool:
+    """Tell whether a hub model was fetched before."""
+    try:
+        cached_snapshot(hub_id)
+    except ModelError:
+        return False
+    return True
+
+
+def part_folder(source: ModelSource, part: str) -> Path:
+    """Return the folder of one part of a model; its own folder when it is that part alone.
+
+    Raises: ModelError M1 when there is no such folder.
+    """
+    if (source.path / part / "config.json").is_file():
+        return source.path / part
+    if (source.path / "config.json").is_file() and not (source.path / FILE).is_file():
+        return source.path
+    raise ModelError(
+        "M1",
+        source.name,
+        f"has no folder {part} with a config.json",
+        "give a model or a part of one in diffusers' layout",
+    )

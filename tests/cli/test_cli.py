@@ -45,13 +45,6 @@ def test_help_answers_at_once_without_the_heavy_packages(tmp_path):
     assert spent.children_user - start.children_user < 0.3
 
 
-@pytest.mark.parametrize("command", cli.UNFINISHED_COMMANDS)
-def test_a_command_that_is_not_there_yet_is_refused_by_name(capsys, command):
-    code, _, err = run(capsys, cli.main, command, "--anything", "x")
-    assert code == 2
-    assert err.startswith(f"error[U2]: dtvideo {command}: is not in this version")
-
-
 def test_a_misspelt_flag_gets_the_nearest_one(capsys):
     code, _, err = run(capsys, cli.animate, "a.png", "b.mp4", "--stepz", "3")
     assert code == 2

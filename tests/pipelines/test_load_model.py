@@ -194,7 +194,7 @@ def test_m1_a_hub_id_that_was_not_fetched_says_where_and_how(empty_hub_cache):
     error = refusal("someone/model")
     assert error.code == "M1"
     assert str(empty_hub_cache) in error.problem
-    assert "hf download someone/model" in error.remedy
+    assert "dtvideo models fetch someone/model" in error.remedy
 
 
 @pytest.mark.parametrize("part", ["vae", "unet", "tokenizer", "scheduler", "text_encoder"])
