@@ -33,7 +33,7 @@ PREVIOUS_SPREAD = 3.0
 
 def _optimiser() -> OptimiserSettings:
     return OptimiserSettings(
-        steps=7000,
+        steps=5200,
         learning_rate=6e-4,
         warmup=200,
         decay=0.6,
