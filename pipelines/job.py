@@ -4,6 +4,7 @@ The parsers turn the words of a command line into the values that `RenderJob` ho
 itself refuses what cannot be honoured, so that a mistake costs a second and not a night.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import UsageError
+from dtvideo.limits import VideoLimits
 from dtvideo.profiles import BY_SUFFIX, PROFILES, Profile, suffixes_of
 from dtvideo.signing import SIGNABLE, Credentials
-from dtvideo.video import VideoLimits
 from pipelines.character_job import CharacterJob, check_choices, check_range, refusal
 from pipelines.frame_set import read_frame_set
 from poses.details import FaceChoice
@@ -38,6 +39,7 @@ PATH_SETTINGS = {
     *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
     *("c2pa_cert", "c2pa_key"),
 }
+NAME_OR_PATH = {"model", "controlnet", "vae", "matte"}
 FRAME_NUMBER = r"(?:%0?\d*d|#+)"
 
 Colour = tuple[int, int, int]
@@ -197,8 +199,15 @@ def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> Rende
     for name in ("size", "frames", "background", "person", "reference_person"):
         if isinstance(read.get(name), list):
             read[name] = tuple(read[name])
-    read["loras"] = tuple((name, scale) for name, scale in read.get("loras", ()))
+    for name in NAME_OR_PATH & read.keys():
+        read[name] = _from(beside, read[name])
+    read["loras"] = tuple((_from(beside, file), scale) for file, scale in read.get("loras", ()))
     return RenderJob(**read)
+
+
+def _from(folder: Path, text: str) -> str:
+    """Return a path that begins with a dot as one that starts at a folder; names stay names."""
+    return os.path.join(folder, text) if text.startswith(".") else text
 
 
 def is_sequence(target: Path) -> bool:

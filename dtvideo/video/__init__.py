@@ -5,8 +5,8 @@ for frame in read_frames(info): ...     uint8 (h, w, 3), pose k belongs to frame
 with open_writer(output, size=..., rate=info.rate, audio_from=info) as writer: ...
 """
 
+from dtvideo.limits import VideoLimits
 from dtvideo.video.encode import VideoWriter
-from dtvideo.video.limits import VideoLimits
 from dtvideo.video.read import VideoInfo, probe, read_frames
 from dtvideo.video.writers import FrameWriter, open_writer
 

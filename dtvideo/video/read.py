@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError
+from dtvideo.limits import VideoLimits
 from dtvideo.video.container import audio_track, open_container, video_track
-from dtvideo.video.limits import VideoLimits
 from dtvideo.video.picture import (
     HIGH_DYNAMIC_RANGE,
     ODD_ANGLE_DEGREES,

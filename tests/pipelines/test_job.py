@@ -143,7 +143,7 @@ def test_sizes_loras_and_amounts_are_read():
     [
         (job.parse_size, "big"),
         (job.parse_frames, "-"),
-        (job.parse_frames, "1-5x2"),
+        (job.parse_frames, "1-5y"),
         (job.parse_rate, "0/0"),
         (job.parse_rate, "fast"),
         (job.parse_background, "#12"),
