@@ -213,6 +213,7 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
         ("poses", job.poses),
         ("reference pose", job.reference_pose),
         ("reference mask", job.reference_mask),
+        ("matte", Path(job.matte) if job.matte and Path(job.matte).is_file() else None),
     ):
         if path is not None:
             if role != "poses":

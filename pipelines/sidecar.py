@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 
 from dtvideo import __version__
 from dtvideo.files import sha256_file
+from dtvideo.models.sources import find_model
 from pipelines.generate_job import GenerateJob
 from pipelines.job import RenderJob
 
@@ -41,9 +42,13 @@ DIGITAL_SOURCE_TYPES = {
 INPUT_PATHS = ("reference", "driver", "poses", "pose", "reference_pose", "reference_mask")
 SECRETS = ("c2pa_cert", "c2pa_key")
 """Who signs is in the signature; where the key lies is nobody's business."""
-NOT_IN_THE_FRAMES = (*INPUT_PATHS, *SECRETS, "output", "overwrite", "cache", "resume", "threads",
-    "max_frames", "max_pixels")  # fmt: skip
+MODEL_NAMES = ("model", "controlnet", "vae")
+NOT_IN_THE_FRAMES = (
+    *(*INPUT_PATHS, *MODEL_NAMES, *SECRETS, "output", "overwrite", "cache", "resume", "threads"),
+    *("max_frames", "max_pixels"),
+)
 """Settings that change no frame, or that are in a recipe's hash by what they lead to."""
+ON_DISK = ("folder", "file")
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
@@ -141,12 +146,16 @@ def recipe_hash(
     inputs: Iterable[Mapping[str, object]],
     model: Mapping[str, object],
 ) -> str:
-    """Return one hash over settings, contents of the inputs and model."""
+    """Return one hash over settings, contents of the inputs and model, wherever these lie."""
     contents = [(entry["role"], entry["sha256"]) for entry in inputs]
     job = recipe["job"]
     assert isinstance(job, dict)
     settings = {key: value for key, value in job.items() if key not in NOT_IN_THE_FRAMES}
-    text = json.dumps([settings, recipe["resolved"], contents, model], sort_keys=True, default=str)
+    settings["loras"] = [scale for _, scale in job.get("loras", ())]
+    settings["matte"] = Path(job["matte"]).name if job.get("matte") else None
+    weights = {key: value for key, value in model.items() if key != "name"}
+    parts = [settings, recipe["resolved"], contents, weights]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -179,10 +188,24 @@ def _version(name: str) -> str | None:
 
 
 def _portable(job: Job, beside: Path) -> dict[str, object]:
+    """Return the settings of a job; paths are relative to a folder, and names stay names."""
     relative = {
         name: os.path.relpath(value, beside)
         for name in (*INPUT_PATHS, "output")
         if (value := getattr(job, name, None))
     }
     told = {name: value for name, value in job.settings().items() if name not in SECRETS}
-    return {**told, **relative}
+    for name in MODEL_NAMES:
+        value = getattr(job, name, None)
+        if value and Path(value).expanduser().exists() and find_model(value).kind in ON_DISK:
+            relative[name] = dotted(Path(value), beside)
+    if job.matte and Path(job.matte).is_file():
+        relative["matte"] = dotted(Path(job.matte), beside)
+    loras = [[dotted(Path(file), beside), scale] for file, scale in job.loras]
+    return {**told, **relative, "loras": loras}
+
+
+def dotted(path: Path, beside: Path) -> str:
+    """Return a path relative to a folder, beginning with a dot, so that it is no name."""
+    relative = os.path.relpath(path.expanduser(), beside)
+    return relative if relative.startswith(os.pardir) else os.path.join(os.curdir, relative)

@@ -1,11 +1,16 @@
 import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from dtvideo.errors import MediaError
+from pipelines.job import job_from_plain
 from pipelines.progress import SilentProgress
 from pipelines.render import RenderJob, render
 from pipelines.replay import replay
+from pipelines.sidecar import Sidecar
 from pipelines.verify import find_faults, is_done, read_sidecar
 
 
@@ -34,6 +39,46 @@ def test_a_result_can_be_rendered_again_from_its_side_car_alone(made, tmp_path):
     )
     assert again.is_equal
     assert again.describe() == "all 2 frames are equal"
+
+
+def test_a_folder_that_has_travelled_with_its_model_can_be_rendered_again(
+    made, tiny_model, tmp_path, monkeypatch
+):
+    shutil.copytree(tiny_model, tmp_path / "own" / "toon")
+    monkeypatch.chdir(tmp_path / "own")
+    job = job_from_plain(read_sidecar(made.sidecar)["recipe"]["job"], beside=tmp_path)
+    first = render(replace(job, model="./toon", output=tmp_path / "z.mp4"))
+    told = read_sidecar(first.sidecar)
+    assert told["recipe"]["job"]["model"] == "./own/toon"
+    assert told["recipe_hash"] == read_sidecar(made.sidecar)["recipe_hash"]
+    shutil.copytree(tmp_path, tmp_path.with_name("moved"))
+    shutil.rmtree(tmp_path / "own" / "toon")
+    moved = tmp_path.with_name("moved") / "z.json"
+    again = replay(moved, tmp_path / "y.mp4", overwrite=False, progress=SilentProgress())
+    assert again.is_equal
+
+
+def test_names_stay_names_and_paths_start_beside_the_side_car(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "style.safetensors").write_bytes(b"x")
+    job = RenderJob(
+        reference=tmp_path / "hero.png",
+        poses=tmp_path / "dance.json",
+        output=tmp_path / "out" / "x.mp4",
+        controlnet="owner/name",
+        matte="u2net",
+        loras=((str(tmp_path / "style.safetensors"), 0.5),),
+    )
+    told = Sidecar(job).recipe["job"]
+    assert [told[name] for name in ("model", "controlnet", "matte")] == [
+        "toon",
+        "owner/name",
+        "u2net",
+    ]
+    assert told["loras"] == [["../style.safetensors", 0.5]]
+    back = job_from_plain(told, beside=tmp_path / "out")
+    assert (back.model, back.controlnet, back.matte) == ("toon", "owner/name", "u2net")
+    assert Path(back.loras[0][0]).samefile(tmp_path / "style.safetensors")
 
 
 def test_frames_that_differ_are_told(made, tmp_path):
