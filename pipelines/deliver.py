@@ -30,8 +30,9 @@ def publish(job: RenderJob, prepared: Prepared, work: Work, advance: Advance) ->
     target, sheet, told = job.target, job.beside(".sheet.png"), job.beside(".json")
     staged = work.staged(target)
     columns = _write_frames(job, prepared, work, advance)
-    for path in written(job, staged, count) if job.credentials else ():
-        _sign(job, job.credentials, path)
+    if job.credentials is not None:
+        for path in written(job, staged, count):
+            _sign(job, job.credentials, path)
     save_sheet(work.staged(sheet), prepared.reference.image, columns, title=job.stem)
     results = written(job, target, count)
     work.publish(

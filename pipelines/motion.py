@@ -187,9 +187,10 @@ def frame_slice(job: RenderJob, total: int) -> slice:
     """
     if isinstance(job.frames, str):
         numbers = frame_numbers(job.frames)
-        first, last = numbers[0], numbers[-1]
+        asked: tuple[int, int | None] = numbers[0], numbers[-1]
     else:
-        first, last = job.frames or (0, None)
+        asked = job.frames or (0, None)
+    first, last = asked
     if first >= total:
         source: Path | None = job.driver or job.poses
         problem = f"has {total} frames, so frame {first} does not exist"

@@ -22,7 +22,8 @@ HEADS = (1, 2, 3, 5)
 
 def build_autoencoder() -> PatchAutoencoder:
     """Return the fixed transform between pictures and latents."""
-    return PatchAutoencoder(patch_size=PATCH, sample_size=SIZE)
+    vae: PatchAutoencoder = PatchAutoencoder(patch_size=PATCH, sample_size=SIZE)
+    return vae
 
 
 def build_unet() -> UNet2DConditionModel:

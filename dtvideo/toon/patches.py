@@ -1,6 +1,7 @@
 """The toon model's latents: square patches of pixels, laid onto the channels; nothing is lost."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -31,7 +32,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     Raises: UsageError M11 when patch_size is no power of two.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         patch_size: int = 2,
@@ -50,7 +51,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         # Without any weight a module has no device and no type, and diffusers asks for both.
         self.register_buffer("one", torch.ones(1))
 
-    def encode(self, x: Float[Tensor, "n 3 h w"], return_dict: bool = True) -> object:
+    def encode(self, x: Float[Tensor, "n 3 h w"], return_dict: bool = True) -> Any:
         """Return the patches of pictures in [-1, 1] as a distribution without spread.
 
         h and w must be multiples of patch_size.
@@ -60,12 +61,12 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         posterior = DiagonalGaussianDistribution(parameters, deterministic=True)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
-    def decode(self, z: Float[Tensor, "n c h w"], return_dict: bool = True) -> object:
+    def decode(self, z: Float[Tensor, "n c h w"], return_dict: bool = True) -> Any:
         """Return the pictures of patches."""
         sample = functional.pixel_shuffle(z, self.config.patch_size)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
 
-    def forward(self, sample: Float[Tensor, "n 3 h w"], return_dict: bool = True) -> object:
+    def forward(self, sample: Float[Tensor, "n 3 h w"], return_dict: bool = True) -> Any:
         """Return pictures after a way there and back: the same."""
-        posterior: DiagonalGaussianDistribution = self.encode(sample, return_dict=False)[0]  # type: ignore[index]
+        posterior: DiagonalGaussianDistribution = self.encode(sample, return_dict=False)[0]
         return self.decode(posterior.mean, return_dict=return_dict)
