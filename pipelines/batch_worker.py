@@ -21,6 +21,7 @@ BEAT_SECONDS = 0.5
 PER_CLIP = {
     *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
     *("prompt", "negative_prompt", "seed", "steps", "size", "frames", "rate", "background"),
+    *("profile", "studio", "c2pa_cert", "c2pa_key"),
 }
 """Settings that differ from clip to clip and do not touch the model."""
 FEWER = "there is too little for this clip · run fewer workers, or give it cache_memory"

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from dtvideo import metrics
-from dtvideo.errors import MediaError
 from dtvideo.puppet import Puppet
 from pipelines.motion import load_detector
 from pipelines.prepare import REFERENCE_DETECTORS, Reference
@@ -67,17 +66,16 @@ class QualityMeter:
         """Return plain values for the side-car; what cannot be measured is None."""
         reference = self._reference
         puppet = Puppet.prepare(reference.image, reference.mask, reference.pose)
-        masks = {
-            index: _mask(frame, puppet, self._poses[index]) for index, frame in self._kept.items()
-        }
+        masks = {k: _mask(frame, puppet, self._poses[k]) for k, frame in self._kept.items()}
+        shown = {k: _over(frame, puppet.ground) for k, frame in self._kept.items()}
         return {
             "frames": len(self._poses),
             "finite": True,  # a frame that is not ends the render (M7)
             "blank_frames": self._blank,
             "still_frames": self._still,
-            "identity_delta_e": self._identity(masks),
-            "flicker": self._flicker(masks),
-            "pose": self._pose(),
+            "identity_delta_e": self._identity(shown, masks),
+            "flicker": self._flicker(shown, masks),
+            "pose": self._pose(shown),
         }
 
     def _moved(self, index: int) -> bool:
@@ -85,42 +83,34 @@ class QualityMeter:
         known = (before[:, 2] > 0) & (now[:, 2] > 0)
         return bool((np.abs(now - before)[known, :2] > MOVED_PIXELS).any())
 
-    def _identity(self, masks: dict[int, Mask]) -> float | None:
+    def _identity(self, shown: dict[int, Picture], masks: dict[int, Mask]) -> float | None:
         reference = self._reference
         if not (reference.mask > 0.5).any():
             return None
-        order = sorted(self._kept)
         drift = metrics.colour_drift(
-            (np.ascontiguousarray(self._kept[k][..., :3]) for k in order),
-            (masks[k] for k in order),
+            shown.values(),
+            (masks[k] for k in shown),
             reference=reference.image,
             reference_mask=reference.mask,
         )
         known = drift[np.isfinite(drift)]
         return round(float(known.mean()), 2) if len(known) else None
 
-    def _flicker(self, masks: dict[int, Mask]) -> float | None:
+    def _flicker(self, shown: dict[int, Picture], masks: dict[int, Mask]) -> float | None:
         changes = []
-        for before, after in pairwise(sorted(self._kept)):
-            if after == before + 1:
-                frames = [np.ascontiguousarray(self._kept[k][..., :3]) for k in (before, after)]
-                try:
-                    changes.append(metrics.flicker(frames, masks=(masks[before], masks[after])))
-                except MediaError:  # nobody is in these two
-                    continue
+        for before, after in pairwise(sorted(shown)):
+            pair = masks[before], masks[after]
+            if after == before + 1 and any((mask > 0.5).any() for mask in pair):
+                changes.append(metrics.flicker((shown[before], shown[after]), masks=pair))
         return round(float(np.mean(changes)), 2) if changes else None
 
-    def _pose(self) -> dict[str, object] | None:
+    def _pose(self, shown: dict[int, Picture]) -> dict[str, object] | None:
         detector = fitting_detector(self._reference)
         if detector is None:
             return None
-        order = sorted(self._kept)
+        order = sorted(shown)
         looks = [order[round(k)] for k in np.linspace(0, len(order) - 1, min(len(order), LOOKS))]
-        pictures = (np.ascontiguousarray(self._kept[k][..., :3]) for k in looks)
-        shares = [
-            _best(detector.detect(picture), self._poses[index])
-            for index, picture in zip(looks, pictures, strict=True)
-        ]
+        shares = [_best(detector.detect(shown[k]), self._poses[k]) for k in looks]
         known = [share for share in shares if np.isfinite(share)]
         if not known:
             return None
@@ -157,3 +147,13 @@ def _mask(frame: Frame, puppet: Puppet, pose: Pose) -> Mask:
     """Return where the character is: by alpha, or where its limbs must be."""
     alpha = frame[..., 3] if frame.shape[2] == 4 else puppet.pose(pose)[..., 3]
     return alpha.astype(np.float32) / 255
+
+
+def _over(frame: Frame, ground: Picture) -> Picture:
+    """Return a frame for a detector: what is transparent shows the reference's ground."""
+    if frame.shape[2] == 3:
+        return frame
+    weight = frame[..., 3:].astype(np.float32) / 255
+    mixed = frame[..., :3] * weight + ground * (1 - weight)
+    picture: Picture = np.round(mixed).astype(np.uint8)
+    return picture

@@ -12,7 +12,7 @@ import pytest
 from dtvideo.errors import UsageError
 from pipelines.farm import FarmJob, OpenJdProgress, find_clip, opencue_spec, openjd_template
 from pipelines.job import RenderJob
-from pipelines.manifest import ClipJob
+from pipelines.manifest import ClipJob, load_manifest
 
 ROOT = Path(__file__).parents[2]
 CUE_JOB = ["paused", "maxretries", "layers"]
@@ -132,6 +132,14 @@ def test_progress_is_told_in_openjds_lines():
     assert lines[:2] == ["openjd_status: render", "openjd_progress: 0.0"]
     assert lines[-1] == "openjd_progress: 100.0"
     assert len(lines) == 102
+
+
+def test_results_of_a_manifest_end_as_their_profile_says(real):
+    first, second = load_manifest(real)
+    assert (first.job.profile, first.job.target.name) == ("ffv1-master", "one.mkv")
+    assert second.job.frames == "0-2x2"
+    real.write_text(real.read_text().replace("ffv1-master", "exr"))
+    assert load_manifest(real)[0].job.target.name == "one.%04d.exr"
 
 
 @pytest.mark.slow
