@@ -37,7 +37,7 @@ class BatchSettings:
     stall_seconds: a worker that tells nothing for so long is ended; retry_seconds: the wait before
     a second try, doubled for a third. ray: the address of a Ray cluster, `local` for one that is
     started here; none when None.
-    Raises: UsageError M11 for a value out of its range, B4 when Ray is not to be had.
+    Raises: UsageError M11 for a value out of its range, M1 or B4 when Ray is not to be had.
     """
 
     workers: int | None = None

@@ -204,11 +204,11 @@ def open_ray_pool(
 def check_ray(address: str) -> None:
     """Refuse what cannot be had, before anything starts.
 
-    Raises: UsageError B4 when the package is missing or the address is one of Ray Client.
+    Raises: UsageError M1 when the package is missing, B4 for an address of Ray Client.
     """
     if find_spec("ray") is None:
         problem = "the package ray is not installed"
-        raise UsageError("B4", "--ray", problem, "run: pip install 'dtvideo[ray]'")
+        raise UsageError("M1", "--ray", problem, "run: pip install 'dtvideo[ray]'")
     if address.startswith("ray://"):
         problem = f"{address} is an address of Ray Client, which cannot tell progress"
         remedy = "run on a node of the cluster and give its HOST:PORT, or auto"

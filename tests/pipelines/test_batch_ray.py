@@ -45,7 +45,7 @@ def test_b4_without_the_package_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(batch_ray, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"ray is not installed · run: pip install") as caught:
         BatchSettings(ray="local")
-    assert (caught.value.code, caught.value.exit_code) == ("B4", 2)
+    assert (caught.value.code, caught.value.exit_code) == ("M1", 2)
 
 
 def test_b4_an_address_of_ray_client_is_refused():
