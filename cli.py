@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pipelines.batch_commands import add_batch, add_replay, add_verify
+from pipelines.evaluate_commands import add_evaluate
 from pipelines.farm_commands import add_farm
 from pipelines.flags import (
     HIDDEN,
@@ -126,7 +127,7 @@ def toolbox_parser() -> Parser:
     add_generate(tools.add_parser("generate", help="pictures of one character from words"))
     _add_poses(tools.add_parser("poses", help="find, draw and convert key points"))
     _add_train(tools.add_parser("train", help="train the built-in model"))
-    _add_evaluate(tools.add_parser("evaluate", help="measure results against the truth"))
+    add_evaluate(tools.add_parser("evaluate", help="measure results against the truth"))
     doctor = tools.add_parser("doctor", help="check this machine, part by part")
     doctor.set_defaults(command=doctor_command)
     add_batch(tools.add_parser("batch", help="many characters and clips, unattended"))
@@ -285,52 +286,6 @@ def train_encoder_command(arguments: argparse.Namespace) -> int:
         report=_tell,
     )
     print(folder)
-    return 0
-
-
-def _add_evaluate(parser: Parser) -> None:
-    tools = parser.add_subparsers(metavar="WHAT", required=True)
-    toon = tools.add_parser("toon", help="a model on drawn characters whose truth is known")
-    toon.add_argument("--model", metavar="NAME", default="toon")
-    toon.add_argument("--clips", metavar="N", type=int, default=40)
-    toon.add_argument("--frames", metavar="N", type=int, default=8)
-    toon.add_argument("--seed", metavar="N", type=int, default=0)
-    toon.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep pictures and scores")
-    toon.add_argument("--progress", metavar="bar|json|none", default="bar")
-    toon.set_defaults(command=evaluate_toon_command)
-    folders = tools.add_parser("folders", help="pictures against pictures of the same name")
-    folders.add_argument("predictions", metavar="PREDICTED", type=Path)
-    folders.add_argument("truths", metavar="TRUE", type=Path)
-    folders.add_argument("--masks", metavar="DIR", type=Path)
-    folders.add_argument("-o", "--output", metavar="FILE", type=Path, help="scores as JSON")
-    folders.set_defaults(command=evaluate_folders_command)
-
-
-def evaluate_toon_command(arguments: argparse.Namespace) -> int:
-    """Measure a model beside the baselines on held-out characters; print the table."""
-    from pipelines.evaluate import BASELINES, ToonEvaluation, evaluate_toon, pipeline_method
-    from pipelines.load_model import load_pipeline
-    from pipelines.progress import create_progress
-
-    settings = ToonEvaluation(arguments.clips, arguments.frames, seed=arguments.seed)
-    progress = create_progress(arguments.progress)
-    methods = {**BASELINES, arguments.model: pipeline_method(load_pipeline(arguments.model))}
-    with progress.stage("evaluate", settings.clips) as advance:
-        report = evaluate_toon(
-            methods, settings, output=arguments.output, progress=lambda *_: advance()
-        )
-    print(report.table())
-    return 0
-
-
-def evaluate_folders_command(arguments: argparse.Namespace) -> int:
-    """Measure a folder of pictures against another; print the table."""
-    from pipelines.evaluate import evaluate_folders
-
-    report = evaluate_folders(
-        arguments.predictions, arguments.truths, masks=arguments.masks, output=arguments.output
-    )
-    print(report.table())
     return 0
 
 

@@ -1,9 +1,11 @@
-"""Seconds and FLOPs of one frame of the demo, part by part.
+"""Seconds and FLOPs of one frame of the demo, part by part; loading, memory and size.
 
 python benchmarks/frame_cost.py [--model toon] [--frames 8] [--threads 2]
 """
 
 import argparse
+import resource
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -71,7 +73,9 @@ def main() -> None:
         overwrite=True,
     )
     prepared = prepare(job, SilentProgress())
-    modules = {name: part_of(prepared.pipeline, name) for name in PARTS}
+    modules = {
+        name: part for name in PARTS if (part := part_of(prepared.pipeline, name)) is not None
+    }
 
     def frames() -> int:
         with open_clip(job, prepared) as clip:
@@ -82,6 +86,7 @@ def main() -> None:
         start = time.perf_counter()
         count = frames()
         seconds = time.perf_counter() - start
+    peak = peak_megabytes()  # before FLOPs are counted, which takes memory of its own
     with FlopCounterMode(display=False) as counter:
         flops = Meter(modules, counter.get_total_flops)
         with flops.watching():
@@ -89,18 +94,34 @@ def main() -> None:
     total = counter.get_total_flops()
     print_table(clock, flops, count=count, seconds=seconds, total=total)
     print(f"preparation (s): {prepared.sidecar.timings}")
+    weights, megabytes = size_in_half_precision(prepared.pipeline)
+    print(f"{weights / 1e6:.2f} M weights, {megabytes:.1f} MB in half precision")
+    print(f"peak memory of the process: {peak:.0f} MB")
 
 
 def part_of(pipeline: Any, name: str) -> Any:
-    """Return a part by its dotted name, for example `vae.decoder`."""
+    """Return a part by its dotted name, for example `vae.decoder`; None where there is none."""
     owner, _, inner = name.partition(".")
-    return getattr(pipeline, owner).get_submodule(inner)
+    return dict(getattr(pipeline, owner).named_modules()).get(inner)
+
+
+def peak_megabytes() -> float:
+    """Return the most memory that this process has held: everything, libraries included."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def size_in_half_precision(pipeline: Any) -> tuple[int, float]:
+    """Return how many weights the pipeline's networks have, and their MB at two bytes each."""
+    networks = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    weights = sum(each.numel() for part in networks for each in part.parameters())
+    return weights, 2 * weights / 1e6
 
 
 def print_table(clock: Meter, flops: Meter, *, count: int, seconds: float, total: float) -> None:
     """Print seconds and GFLOPs per frame; the reference's pass is spread over the frames."""
     print(f"{'part':<14}{'calls':>8}{'s/frame':>10}{'GFLOP/frame':>14}")
-    for name in PARTS:
+    for name in filter(clock.calls.get, PARTS):
         spent, cost = clock.gained[name] / count, flops.gained[name] / count / 1e9
         print(f"{name:<14}{clock.calls[name]:>8}{spent:>10.4f}{cost:>14.3f}")
     rest = (seconds - sum(clock.gained.values())) / count

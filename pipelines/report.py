@@ -1,13 +1,14 @@
 """What an evaluation found: numbers per frame, means with their uncertainty, a table."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dtvideo
-from dtvideo.metrics import Interval, mean_interval
+from dtvideo.metrics import Interval, mean_interval, ratio_interval
 
+ALL_VIEWS = "all"
 COLUMNS = {
     "psnr": ("PSNR dB", 2),
     "foreground_psnr": ("foreground dB", 2),
@@ -15,7 +16,16 @@ COLUMNS = {
     "l1": ("L1", 4),
     "dtssd": ("DTSSD", 1),
     "flicker_ratio": ("flicker", 2),
+    "drift": ("drift dE00", 2),
+    "pose_ratio": ("pose", 3),
+    "pck_10": ("PCK@0.1", 3),
+    "pck_20": ("PCK@0.2", 3),
+    "pck_10_if_sure": ("PCK@0.1 if sure", 3),
+    "pixels_off": ("median px", 2),
+    "not_sure": ("not sure", 3),
 }
+GAINS = {"foreground_psnr": "foreground dB", "ssim": "SSIM"}
+RATIOS = {"pose_ratio": ("pose_pck", "true_pose_pck")}
 
 
 @dataclass(frozen=True)
@@ -66,17 +76,30 @@ class Report:
         for score in self.scores:
             names |= dict.fromkeys([*(key for frame in score.frames for key in frame)])
             names |= dict.fromkeys(score.whole)
+        names |= dict.fromkeys(ratio for ratio, parts in RATIOS.items() if {*parts} <= {*names})
         return list(names)
 
     def interval(self, measure: str, *, method: str, view: str) -> Interval:
         """Return the mean of the clips' means with its 95 % bootstrap interval over clips.
 
         Frames of one clip resemble each other, so that clips, not frames, are drawn again.
-        Temporal measures count in the rows that hold every frame of a clip.
+        Temporal measures count in the rows that hold every frame of a clip. A ratio of two
+        measures is that of their means.
         """
-        return mean_interval(
-            [score.mean(measure, view) for score in self.scores if score.method == method]
+        if measure in RATIOS:
+            above, below = (list(self._means(part, method, view)) for part in RATIOS[measure])
+            return ratio_interval(above, below)
+        return mean_interval(list(self._means(measure, method, view)))
+
+    def gain(self, measure: str, *, method: str, base: str, view: str) -> Interval:
+        """Return by how much a method is above another on the same clips, pair by pair."""
+        pairs = zip(
+            self._means(measure, method, view), self._means(measure, base, view), strict=True
         )
+        return mean_interval([found - before for found, before in pairs])
+
+    def _means(self, measure: str, method: str, view: str) -> Iterator[float]:
+        return (score.mean(measure, view) for score in self.scores if score.method == method)
 
     def as_plain(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; what is not finite becomes text."""
@@ -107,18 +130,39 @@ class Report:
         for view in self.views:
             for method in self.methods:
                 found = [self.interval(name, method=method, view=view) for name in shown]
-                if found[0].count:
+                if count := max(each.count for each in found):
                     cells = map(_cell, found, (COLUMNS[name][1] for name in shown))
-                    lines.append([view, method, str(found[0].count), *cells])
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+                    lines.append([view, method, str(count), *cells])
+        return _aligned(lines)
+
+    def gain_table(self, base: str, *, view: str = ALL_VIEWS) -> str:
+        """Return the table of an ablation: a line per method, its gain over `base` in dB."""
+        measures = [name for name in GAINS if name in self.measures]
+        lines = [["method", *(GAINS[name] for name in measures for _ in range(2))]]
+        for number in range(2, len(lines[0]), 2):
+            lines[0][number] = f"against {base}"
+        for method in self.methods:
+            cells: list[str] = []
+            for name in measures:
+                value = self.interval(name, method=method, view=view)
+                gain = self.gain(name, method=method, base=base, view=view)
+                digits = COLUMNS[name][1]
+                cells += [_cell(value, digits), _cell(gain, digits, signed=True)]
+            lines.append([method, *cells])
+        return _aligned(lines)
 
 
-def _cell(interval: Interval, digits: int) -> str:
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _cell(interval: Interval, digits: int, *, signed: bool = False) -> str:
     if not interval.count:
         return "-"
-    low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
-    return f"{interval.mean:.{digits}f} [{low}, {high}]"
+    form = f"{'+' if signed else ''}.{digits}f"
+    low, high = format(interval.low, form), format(interval.high, form)
+    return f"{format(interval.mean, form)} [{low}, {high}]"
 
 
 def _plain(interval: Interval) -> dict[str, Any]:

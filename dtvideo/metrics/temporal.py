@@ -61,7 +61,11 @@ def flicker_ratio(
     infinity, or 1 when the prediction is as still.
     """
     kept = tuple(masks)
-    found, wanted = flicker(predictions, masks=kept), flicker(truths, masks=kept)
+    return change_ratio(flicker(predictions, masks=kept), flicker(truths, masks=kept))
+
+
+def change_ratio(found: float, wanted: float) -> float:
+    """Return the flicker of a clip divided by the truth's, as `flicker_ratio` tells it."""
     if wanted == 0:
         return 1.0 if found == 0 else float("inf")
     return found / wanted

@@ -11,12 +11,16 @@ from dtvideo.images import save_png
 from dtvideo.toon.trials import Trial
 from pipelines.animate import AnimationPipeline
 from pipelines.evaluate import (
+    AUTOENCODER,
     BASELINES,
     ToonEvaluation,
-    evaluate_folders,
+    autoencoder_method,
     evaluate_toon,
     pipeline_method,
 )
+from pipelines.evaluate_folders import evaluate_folders
+from pipelines.judges import Judges
+from poses.types import Pose
 from tests.tiny_models import tiny_components
 
 SMALL = ToonEvaluation(clips=2, frames=2, size=64)
@@ -71,6 +75,64 @@ def test_a_pipeline_renders_every_pose_of_every_trial() -> None:
     methods = {"model": pipeline_method(pipeline, settings=settings)}
     report = evaluate_toon(methods, replace(SMALL, clips=1))
     assert report.interval("psnr", method="model", view="all").count == 1
+
+
+def test_a_method_that_gives_too_much_is_stopped() -> None:
+    def endless(trial: Trial) -> Iterator[np.ndarray]:
+        while True:
+            yield trial.reference.image
+
+    with pytest.raises(MediaError, match=r"V15.*gave more than 2 frames for 2 poses"):
+        evaluate_toon({"endless": endless}, SMALL)
+
+
+def test_another_body_adds_rows_for_what_looks_at_poses() -> None:
+    methods = {"copy": BASELINES["copy"], "coarse": BASELINES["coarse"], "perfect": perfect}
+    report = evaluate_toon(methods, replace(SMALL, other_body=True))
+    assert report.methods == [
+        "copy", "coarse", "perfect", "coarse, other body", "perfect, other body",
+    ]  # fmt: skip
+    own, other, ceiling = (
+        report.interval("foreground_psnr", method=name, view="all").mean
+        for name in ("coarse", "coarse, other body", "perfect, other body")
+    )
+    assert own != other
+    assert ceiling == float("inf")
+
+
+def test_an_exact_autoencoder_gives_the_truth() -> None:
+    from dtvideo.toon.patches import PatchAutoencoder
+
+    pipeline = AnimationPipeline(**{**tiny_components(), "vae": PatchAutoencoder(patch_size=2)})
+    report = evaluate_toon({AUTOENCODER: autoencoder_method(pipeline)}, replace(SMALL, clips=1))
+    assert report.interval("psnr", method=AUTOENCODER, view="all").mean > 50
+
+
+class Knowing:
+    """Finds the pose that belongs to a picture it was told of, and nobody in others."""
+
+    name, licence, device = "knowing", "Apache-2.0", "cpu"
+
+    def __init__(self, known: list[tuple[np.ndarray, Pose]]) -> None:
+        self.known = known
+
+    def detect(self, image: np.ndarray) -> list[Pose]:
+        return [pose for picture, pose in self.known if np.array_equal(picture, image)][:1]
+
+
+def test_the_pose_of_a_result_is_told_beside_that_of_the_truth() -> None:
+    """Found in one of two true frames of each clip: a perfect method reaches all of that."""
+    known = [(trials[""].truths[0].image, trials[""].truths[0].pose) for trials in SMALL.trials()]
+    judges = Judges(Knowing(known))
+    report = evaluate_toon({"perfect": perfect, "copy": BASELINES["copy"]}, SMALL, judges=judges)
+    found = {
+        (name, measure): report.interval(measure, method=name, view="all").mean
+        for name in report.methods
+        for measure in ("pose_pck", "true_pose_pck", "pose_ratio")
+    }
+    assert found["perfect", "pose_pck"] == found["copy", "true_pose_pck"] == 0.5
+    assert found["perfect", "pose_ratio"] == 1
+    assert found["copy", "pose_ratio"] == 0
 
 
 def test_progress_tells_how_many_clips_are_done() -> None:

@@ -36,3 +36,28 @@ def test_plain_data_can_be_written_as_json_even_without_end() -> None:
     plain = Report((scores,), views=("all",), about={}).as_plain()
     assert plain["rows"][0]["mean"] == "inf"
     assert plain["clips"][0]["frames"] == [{"psnr": "inf"}]
+
+
+def test_a_ratio_is_that_of_the_means_not_the_mean_of_ratios() -> None:
+    scores = [
+        ClipScores("m", name, (("all",),), ({"pose_pck": found, "true_pose_pck": true},), {})
+        for name, found, true in (("a", 0.0, 0.0), ("b", 0.5, 1.0), ("c", 0.1, 0.5))
+    ]
+    report = Report(tuple(scores), views=("all",), about={})
+    assert report.interval("pose_ratio", method="m", view="all").mean == pytest.approx(0.4)
+    assert "pose_ratio" in report.measures
+
+
+def test_a_gain_is_taken_clip_by_clip() -> None:
+    """Clips differ by 30 dB, the methods by 1 dB on each: the interval is as narrow as that."""
+    scores = [
+        ClipScores(method, name, (("all",),), ({"foreground_psnr": base + more},), {})
+        for method, more in (("full", 0.0), ("less", -1.0))
+        for name, base in (("a", 10.0), ("b", 40.0))
+    ]
+    report = Report(tuple(scores), views=("all",), about={})
+    gain = report.gain("foreground_psnr", method="less", base="full", view="all")
+    assert (gain.mean, gain.low, gain.high) == (-1, -1, -1)
+    lines = report.gain_table("full").splitlines()
+    assert "against full" in lines[0]
+    assert lines[2].endswith("-1.00 [-1.00, -1.00]")

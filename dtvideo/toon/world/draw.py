@@ -72,6 +72,15 @@ def draw(
     )
 
 
+def key_points(
+    identity: Identity, stance: Stance, camera: Camera, *, size: tuple[int, int] = (128, 128)
+) -> Pose:
+    """Return the pose that `draw` tells of a character, without drawing it."""
+    figure = place_figure(identity.build, stance, camera)
+    canvas = Canvas(size, style=identity.style, scale=camera.scale, centre=camera.centre)
+    return Pose(body=_key_points(figure, identity, canvas), size=size)
+
+
 def _key_points(figure: Figure, identity: Identity, canvas: Canvas) -> Float[np.ndarray, "18 3"]:
     """Return where the joints are seen: those outside of the picture or turned away are missing."""
     body = missing_joints(BODY_JOINTS)

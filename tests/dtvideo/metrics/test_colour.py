@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from dtvideo.errors import MediaError
-from dtvideo.metrics.colour import colour_drift, drift_per_100_frames
+from dtvideo.metrics.colour import (
+    colour_drift,
+    delta_e,
+    drift_from_truth,
+    drift_per_100_frames,
+)
 
 MASK = np.ones((4, 4))
 
@@ -37,3 +42,19 @@ def test_an_empty_reference_mask_and_a_single_frame_are_refused() -> None:
         colour_drift([], [], reference=grey(0), reference_mask=0 * MASK)
     with pytest.raises(MediaError, match="V7"):
         drift_per_100_frames(np.array([1.0]))
+
+
+def test_delta_e_is_that_of_the_published_pairs():
+    """Pairs 1, 17 and 34 of Sharma, Wu and Dalal (2005)."""
+    first = np.array([[50.0, 2.6772, -79.7751], [50.0, 2.5, 0.0], [2.0776, 0.0795, -1.135]])
+    second = np.array([[50.0, 0.0, -82.7485], [73.0, 25.0, -18.0], [0.9033, -0.0636, -0.5514]])
+    np.testing.assert_allclose(delta_e(first, second), [2.0425, 27.1492, 0.9082], atol=1e-4)
+
+
+def test_what_the_truth_changes_too_is_no_drift():
+    wanted = np.linspace([50.0, 0, 0], [60.0, 10, 0], 100)
+    assert drift_from_truth(wanted + np.array([5, 0, 0]), wanted) == pytest.approx(0)
+    still = np.tile(wanted[:1], (100, 1))
+    assert drift_from_truth(still, wanted) > 8
+    still[:10] = np.nan
+    assert np.isnan(drift_from_truth(still, wanted))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dtvideo.metrics.interval import mean_interval
+from dtvideo.metrics.interval import mean_interval, ratio_interval
 
 
 def test_equal_values_leave_no_doubt() -> None:
@@ -26,3 +26,12 @@ def test_the_same_key_gives_the_same_interval() -> None:
     values = [1.0, 2.0, 4.0, 8.0]
     assert mean_interval(values, key=3) == mean_interval(values, key=3)
     assert str(mean_interval([3.0])) == "3.00 [3.00, 3.00]"
+
+
+def test_a_ratio_divides_sums_and_leaves_pairs_with_a_gap_out():
+    found = ratio_interval([1.0, 3.0, np.nan, 5.0], [2.0, 2.0, 1.0, np.nan])
+    assert (found.mean, found.count) == (1.0, 2)
+    assert found.low == 0.5
+    assert found.high == 1.5
+    assert ratio_interval([1.0], [0.0]).count == 0
+    assert ratio_interval([], []).count == 0

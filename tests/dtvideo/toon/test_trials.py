@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from dtvideo.toon.trials import VIEWS, pose_distance, toon_trials, view_of
+from dtvideo.metrics import pck
+from dtvideo.toon.trials import (
+    DRAWINGS_KEPT,
+    VIEWS,
+    other_body_trials,
+    pose_distance,
+    toon_trials,
+    view_of,
+)
 from dtvideo.toon.world import HELD_OUT_IDENTITIES
 from poses.types import Pose, missing_joints
 
@@ -43,3 +51,35 @@ def test_pose_distance_is_told_in_torsos_and_does_not_see_the_place() -> None:
     first, second = (Pose(body=joints, size=(100, 100)) for joints in (body, moved))
     assert pose_distance(first, second) == pytest.approx(0.05)
     assert np.isnan(pose_distance(first, Pose(body=missing_joints(18), size=(100, 100))))
+
+
+def test_poses_are_those_of_the_drawn_truth():
+    trial = next(toon_trials(1, 3, size=(48, 48)))
+    for pose, truth in zip(trial.poses, trial.truths, strict=True):
+        np.testing.assert_array_equal(pose.body, truth.pose.body)
+
+
+def test_of_a_long_clip_only_the_last_drawings_are_kept():
+    truths = next(toon_trials(1, 3 * DRAWINGS_KEPT, size=(32, 32))).truths
+    first = truths[0]
+    assert truths[0] is first
+    for drawing in truths:
+        last = drawing
+    assert truths[-1] is last
+    assert truths[0] is not first
+    np.testing.assert_array_equal(truths[0].image, first.image)
+    with pytest.raises(IndexError):
+        truths[len(truths)]
+
+
+def test_another_body_performs_what_the_truth_shows_with_poses_of_its_own():
+    """Fitted to the reference, its key points are near the truth's, but not the same."""
+    found = []
+    for own, other in other_body_trials(6, 3):
+        assert other.truths is own.truths
+        assert own.reference.pose.size == other.poses[0].size
+        for mine, fitted, truth in zip(own.poses, other.poses, own.truths, strict=True):
+            np.testing.assert_array_equal(mine.body, truth.pose.body)
+            assert not np.array_equal(fitted.body, truth.pose.body)
+            found.append(pck(fitted, truth.pose, threshold=0.2))
+    assert np.mean(found) > 0.9

@@ -1,0 +1,187 @@
+"""The words of `dtvideo evaluate`.
+
+Only the standard library is imported here; the rest on use, so that `--help` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.clip_settings import ClipSettings
+
+_SETTINGS: dict[str, tuple[str, Callable[[str], Any], str]] = {
+    "--steps": ("steps", int, "steps of the scheduler"),
+    "--ref-weight": ("reference_weight", float, "weight of the reference's features"),
+    "--prev-weight": ("previous_weight", float, "weight of the previous frame's features"),
+    "--align": ("align", float, "how much a token prefers its own part of the body"),
+    "--guidance": ("mode", str, "interleaved, averaged, text or none"),
+    "--ref-guidance": ("reference_scale", float, "scale of the reference's guidance"),
+    "--text-guidance": ("text_scale", float, "scale of the prompt's guidance"),
+    "--ref-probability": ("reference_probability", float, "share of reference steps"),
+}
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Add the tools that measure."""
+    tools = parser.add_subparsers(metavar="WHAT", required=True)
+    toon = tools.add_parser("toon", help="a model on drawn characters whose truth is known")
+    toon.set_defaults(command=_toon)
+    _add_drawn(toon, clips=40)
+    toon.add_argument("--frames", metavar="N", type=int, default=8)
+    toon.add_argument("--model", metavar="NAME", default="toon")
+    toon.add_argument(
+        "--other-body",
+        action="store_true",
+        help="also driven by another body's poses, fitted to the character",
+    )
+    toon.add_argument("--ablations", action="store_true", help="change one part at a time")
+    toon.add_argument("--no-baselines", dest="baselines", action="store_false")
+    toon.add_argument("--plots", metavar="DIR", type=Path, help="curves and the worst frames")
+    toon.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep pictures and scores")
+    group = toon.add_argument_group("settings; several values with commas give a row each")
+    for flag, (name, kind, text) in _SETTINGS.items():
+        group.add_argument(flag, dest=name, metavar="V[,V..]", type=_values(flag, kind), help=text)
+    points = tools.add_parser("keypoints", help="a pose detector on drawn characters")
+    points.set_defaults(command=_keypoints)
+    _add_drawn(points, clips=100)
+    points.add_argument("--detector", metavar="NAME", default="toon")
+    points.add_argument("-o", "--output", metavar="FILE", type=Path, help="scores as JSON")
+    folders = tools.add_parser("folders", help="pictures against pictures of the same name")
+    folders.add_argument("predictions", metavar="PREDICTED", type=Path)
+    folders.add_argument("truths", metavar="TRUE", type=Path)
+    folders.add_argument("--masks", metavar="DIR", type=Path)
+    folders.add_argument("--plots", metavar="DIR", type=Path, help="curves by frame")
+    folders.add_argument("-o", "--output", metavar="FILE", type=Path, help="scores as JSON")
+    folders.set_defaults(command=_folders)
+
+
+def _add_drawn(parser: argparse.ArgumentParser, *, clips: int) -> None:
+    parser.add_argument("--clips", metavar="N", type=int, default=clips)
+    parser.add_argument("--seed", metavar="N", type=int, default=0)
+    parser.add_argument("--progress", metavar="bar|json|none", default="bar")
+
+
+def _values(flag: str, kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Return a reader of one or several values of a kind."""
+
+    def read(text: str) -> tuple[Any, ...]:
+        from dtvideo.errors import UsageError
+
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            remedy = "give one value, or several with commas"
+            raise UsageError("U1", flag, f"cannot be {text!r}", remedy) from None
+
+    return read
+
+
+def _toon(arguments: argparse.Namespace) -> int:
+    """Measure a model beside the baselines on held-out characters; print the table."""
+    from pipelines import evaluate
+    from pipelines.judges import Judges
+    from pipelines.load_model import load_pipeline
+    from pipelines.plots import check_plotting
+    from pipelines.progress import create_progress
+    from pipelines.variants import FULL
+    from pipelines.worst_frames import WorstFrames
+
+    settings = evaluate.ToonEvaluation(
+        arguments.clips, arguments.frames, seed=arguments.seed, other_body=arguments.other_body
+    )
+    if arguments.plots is not None:
+        check_plotting()
+    progress = create_progress(arguments.progress)
+    pipeline = load_pipeline(arguments.model)
+    chosen = _chosen_settings(arguments, pipeline.default_settings)
+    methods: dict[str, evaluate.Method] = {}
+    if arguments.baselines and not arguments.ablations:
+        methods |= evaluate.BASELINES
+        methods[evaluate.AUTOENCODER] = evaluate.autoencoder_method(pipeline)
+    others = tuple(methods)
+    for name, one in chosen.items():
+        methods[name] = evaluate.pipeline_method(pipeline, settings=one)
+    worst = WorstFrames(apart_from=others) if arguments.plots is not None else None
+    with progress.stage("evaluate", settings.clips) as advance:
+        report = evaluate.evaluate_toon(
+            methods,
+            settings,
+            output=arguments.output,
+            judges=Judges(_toon_detector(), worst),
+            progress=lambda *_: advance(),
+        )
+    print(report.table() if not arguments.ablations else report.gain_table(FULL))
+    _plot(report, arguments.plots, worst)
+    return 0
+
+
+def _chosen_settings(
+    arguments: argparse.Namespace, default: "ClipSettings"
+) -> "dict[str, ClipSettings]":
+    """Return the settings that a model is measured with, by what to call each."""
+    from pipelines.variants import ablations, changed, variants
+
+    given = {name: getattr(arguments, name) for name, _, _ in _SETTINGS.values()}
+    choices = {name: values for name, values in given.items() if values is not None}
+    if not arguments.ablations:
+        return variants(arguments.model, default, choices)
+    several = [name for name, values in choices.items() if len(values) > 1]
+    if several:
+        from dtvideo.errors import UsageError
+
+        raise UsageError(
+            "U1", "--ablations", f"with several values of {several[0]}", "give one value"
+        )
+    return ablations(changed(default, **{name: one for name, (one,) in choices.items()}))
+
+
+def _toon_detector() -> Any:
+    from dtvideo.toon.keypoints import ToonDetector
+
+    return ToonDetector()
+
+
+def _keypoints(arguments: argparse.Namespace) -> int:
+    """Measure a pose detector on held-out characters; print the table."""
+    from dtvideo.files import write_json
+    from pipelines.evaluate_keypoints import evaluate_keypoints
+    from pipelines.progress import create_progress
+    from poses.detectors import create_detector
+
+    toon = arguments.detector == "toon"
+    detector = _toon_detector() if toon else create_detector(arguments.detector)
+    with create_progress(arguments.progress).stage("evaluate", arguments.clips) as advance:
+        report = evaluate_keypoints(
+            detector, clips=arguments.clips, seed=arguments.seed, progress=lambda *_: advance()
+        )
+    if arguments.output is not None:
+        write_json(arguments.output, report.as_plain())
+    print(report.table())
+    return 0
+
+
+def _folders(arguments: argparse.Namespace) -> int:
+    """Measure a folder of pictures against another; print the table."""
+    from pipelines.evaluate_folders import evaluate_folders
+    from pipelines.plots import check_plotting
+
+    if arguments.plots is not None:
+        check_plotting()
+    report = evaluate_folders(
+        arguments.predictions, arguments.truths, masks=arguments.masks, output=arguments.output
+    )
+    print(report.table())
+    _plot(report, arguments.plots, None)
+    return 0
+
+
+def _plot(report: Any, folder: Path | None, worst: Any) -> None:
+    if folder is None:
+        return
+    from pipelines.plots import write_plots
+
+    for path in write_plots(report, folder, worst=worst):
+        print(path, file=sys.stderr)
