@@ -21,6 +21,8 @@ from dtvideo.puppet.body import (
 # All in torso lengths, unless a factor is meant; found by trying on drawn characters.
 TORSO_PRIORITY = 0.6  # a limb's own pixels, up to this share of its half width, beat the torso
 TORSO_REACH = 0.25  # how far beyond its corners the torso competes for pixels
+HEAD_REACH = 0.4  # how far beyond its circle the head competes: hair, but never a hand
+HAND_LENGTH = 0.2  # how far a forearm goes on beyond its wrist
 TORSO_MARGIN = 0.12  # how far it goes on below its neighbours
 LIMB_SLACK = 1.1  # on the measured half width
 HEAD_SLACK = 1.05  # on the measured radius
@@ -116,10 +118,14 @@ def _outlines(inside: Region, solid: Region, points: Points) -> dict[str, Outlin
     centre = head_centre(points)
     if known(centre):
         radius = HEAD_SLACK * _head_radius(solid, points, length)
-        scores["head"] = np.linalg.norm(grid - centre, axis=-1) / radius
+        distance = np.linalg.norm(grid - centre, axis=-1)
+        beyond = np.maximum(distance - radius, 0) / (HEAD_REACH * length)
+        scores["head"] = np.minimum(distance / radius, 1) + beyond
     along = {}
     for name, half_width in _half_widths(solid, points, length).items():
-        distance, along[name] = _along_bone(grid, points, LIMBS[name])
+        limb = LIMBS[name]
+        tip = HAND_LENGTH * length if limb.tip and limb.tip.endswith("hand") else 0.0
+        distance, along[name] = _along_bone(grid, points, limb, tip=tip)
         scores[name] = distance / half_width
         wholes[name] = distance <= half_width
     owner = np.stack(list(scores.values())).argmin(axis=0)
@@ -232,11 +238,17 @@ def _grid(shape: tuple[int, ...]) -> Float[np.ndarray, "h w 2"]:
     return np.stack([columns, rows], axis=-1).astype(np.float32)
 
 
-def _along_bone(grid: Float[np.ndarray, "h w 2"], points: Points, limb: Limb) -> tuple[Mask, Mask]:
-    """Return each pixel's distance to the bone and its place along it: 0 start, 1 end."""
+def _along_bone(
+    grid: Float[np.ndarray, "h w 2"], points: Points, limb: Limb, *, tip: float
+) -> tuple[Mask, Mask]:
+    """Return each pixel's distance to the bone and its place along it: 0 start, 1 end.
+
+    tip: how far the bone goes on beyond its end, in pixels.
+    """
     offset, bone = grid - points[limb.start], points[limb.end] - points[limb.start]
     along = offset @ bone / max(float(bone @ bone), 1e-3)
-    nearest = np.clip(along, 0, 1)[..., None] * bone
+    end = 1 + tip / max(float(np.linalg.norm(bone)), 1.0)
+    nearest = np.clip(along, 0, end)[..., None] * bone
     return np.linalg.norm(offset - nearest, axis=-1), along
 
 

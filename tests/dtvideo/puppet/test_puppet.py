@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -67,6 +68,30 @@ def test_the_alpha_covers_the_moved_arm_and_not_its_old_place() -> None:
     moved = puppet(image, mask, pose(), arm_raised())
     assert moved[12, 38, 3] > 240
     assert moved[32, 14, 3] == 0
+
+
+def test_a_large_head_leaves_a_thin_arm_its_hand() -> None:
+    """In its own widths the hand is farther from its bone than from such a head, or the torso."""
+    joints = body()
+    joints[:, :2] = [
+        (48, 30), (48, 54), (41, 57), (37, 67), (33, 76), (55, 57), (59, 67), (63, 76), (44, 74),
+        (44, 83), (44, 92), (52, 74), (52, 83), (52, 92), (42, 26), (54, 26), (24, 28), (72, 28),
+    ]  # fmt: skip
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.circle(mask, (48, 28), 25, 1, -1)
+    for start, end in ((2, 3), (3, 4), (5, 6), (6, 7), (8, 10), (11, 13)):
+        ends = (tuple(int(value) for value in joints[at, :2]) for at in (start, end))
+        cv2.line(mask, *ends, 1, 4)
+    cv2.rectangle(mask, (42, 54), (54, 75), 1, -1)
+    for x, y in ((30, 83), (66, 83)):
+        cv2.circle(mask, (x, y), 6, 1, -1)
+    image = np.where(mask[..., None] > 0, np.uint8(90), np.array(GROUND, np.uint8))
+    raised = joints.copy()
+    raised[[3, 4], :2], raised[[6, 7], :2] = ((31, 57), (21, 57)), ((65, 57), (75, 57))
+    alpha = puppet(image, mask.astype(float), pose(joints), pose(raised))[..., 3]
+    assert alpha[77:90, 24:37].max() == 0
+    assert alpha[77:90, 60:73].max() == 0
+    assert alpha[57, 15] == alpha[57, 81] == 255
 
 
 def test_a_body_twice_as_far_away_is_half_as_large() -> None:
