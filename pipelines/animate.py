@@ -21,7 +21,7 @@ from pipelines.base import AnimationBase
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Words
-from pipelines.frame import FrameState, Subject
+from pipelines.frame_state import FrameState, Subject
 
 __all__ = ["AnimationPipeline", "Clip", "ClipSettings", "FrameState", "Subject"]
 

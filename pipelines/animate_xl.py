@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipelines.base import AnimationBase
 from pipelines.condition import Words
-from pipelines.frame import Subject
+from pipelines.frame_state import Subject
 
 
 class AnimationXLPipeline(AnimationBase, StableDiffusionXLLoraLoaderMixin):  # type: ignore[misc]

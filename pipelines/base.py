@@ -22,7 +22,8 @@ from dtvideo.subject import SubjectEncoder, subject_picture
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Condition, Words
-from pipelines.frame import OnProgress, OnStepEnd, Subject
+from pipelines.frame import OnProgress, OnStepEnd
+from pipelines.frame_state import Subject
 from poses.render import draw_pose
 from poses.types import Pose
 

@@ -11,7 +11,8 @@ from dtvideo.attention import CachePlan, install_self_subject_attention
 from dtvideo.errors import UsageError
 from dtvideo.subject import SubjectEncoderAttention, install_subject_attention
 from pipelines.clip_settings import ClipSettings
-from pipelines.frame import FrameRenderer, FrameState, OnProgress, OnStepEnd, Subject
+from pipelines.frame import FrameRenderer, OnProgress, OnStepEnd
+from pipelines.frame_state import FrameState, Subject
 from poses.types import Pose
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from dtvideo.seeds import keyed_noise
 from dtvideo.subject import SubjectEncoderAttention
 from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Condition, stack
+from pipelines.frame_state import FrameState, Source, Subject
 from poses.types import Pose
 
 if TYPE_CHECKING:
@@ -45,47 +45,6 @@ REFERENCE, PREVIOUS = "reference", "previous"
 ROWS_AT_ONCE = 4  # noise levels that one pass over a source may hold
 CELLS_AT_ONCE = 2**15  # and latent cells
 MEMORY_SHARE = 0.5  # of the free memory that reference features may take unasked
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """The character: its picture, mask (1 is the character) and pose, and the words about it."""
-
-    reference: UInt8[np.ndarray, "h w 3"]
-    mask: Float[np.ndarray, "mask_h mask_w"] | None
-    pose: Pose
-    prompt: str = ""
-    negative_prompt: str = ""
-    caption: str = ""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        height, width = self.reference.shape[:2]
-        return width, height
-
-
-@dataclass(frozen=True, eq=False)
-class FrameState:
-    """All that frame `index` needs of those before it: the last one's latents and pose."""
-
-    index: int = 0
-    latents: Float[Tensor, "1 c lh lw"] | None = None
-    pose: Pose | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A picture that frames attend to, as its own pass through the model sees it."""
-
-    role: str
-    weight: float
-    latents: Float[Tensor, "1 c lh lw"]
-    pose: Float[Tensor, "1 3 h w"]
-    condition: Condition
-    noise: Float[Tensor, "1 c lh lw"]
-    mask: Float[Tensor, "h w"] | None = None
-    places: PosePlaces | None = None
 
 
 class FrameRenderer:

@@ -22,7 +22,7 @@ from pipelines.base import AnimationBase
 from pipelines.character_job import plain
 from pipelines.clip import open_renderer
 from pipelines.clip_settings import ClipSettings
-from pipelines.frame import FrameState, Subject
+from pipelines.frame_state import FrameState, Subject
 from pipelines.generate_job import GenerateJob
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
 from pipelines.prepare import Reference, choose_size, load_reference, prepare_reference

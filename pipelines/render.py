@@ -22,7 +22,7 @@ from pipelines.character_job import plain
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
 from pipelines.deliver import check_inputs, check_outputs, has_sound, plates, publish
-from pipelines.frame import FrameState
+from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
 from pipelines.motion import chosen_indices, frame_slice

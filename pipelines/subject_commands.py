@@ -62,7 +62,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     """Teach a model one character and print the folder of the result."""
     from pipelines.generate_job import GenerateJob
-    from pipelines.train_subject import SubjectTraining, train_subject
+    from pipelines.subject_settings import SubjectTraining
+    from pipelines.train_subject import train_subject
 
     values = dict(vars(arguments))
     training = {name: values.pop(name) for name in TRAINING_WORDS}

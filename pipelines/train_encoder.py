@@ -141,7 +141,25 @@ def train_encoder(
     guide = _layout_guide(settings, pipeline, run, report=report) if settings.layout else None
     torch.manual_seed(settings.seed)
     encoder = build_encoder(settings, pipeline)
+    _teach(settings, pipeline, guide, encoder, folder=run / ENCODER, report=report)
+    load_average(encoder, run / ENCODER / "checkpoint.safetensors")
+    encoder.eval().requires_grad_(False)
+    folder = output or run / EXPORT
+    pipeline.register_modules(subject_encoder=encoder)
+    pipeline.save_pretrained(folder)
+    return folder
 
+
+def _teach(
+    settings: EncoderTraining,
+    pipeline: AnimationPipeline,
+    guide: ControlNetModel | None,
+    encoder: SubjectEncoder,
+    *,
+    folder: Path,
+    report: Report,
+) -> None:
+    """Train the encoder's own layers, and save a sheet of samples now and then."""
     with install_subject_attention(pipeline.unet, encoder) as attention:
 
         def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -153,7 +171,7 @@ def train_encoder(
         def on_step(step: int) -> None:
             if step % settings.sheet_every and step != settings.optimiser.steps:
                 return
-            sheet = run / ENCODER / f"sheet_{step:06d}.png"
+            sheet = folder / f"sheet_{step:06d}.png"
             lesson = make_lesson(
                 settings, pipeline, purpose=SAMPLES, step=0, side=encoder.picture_size
             )
@@ -166,16 +184,10 @@ def train_encoder(
             encoder,
             loss_at,
             settings.optimiser,
-            folder=run / ENCODER,
+            folder=folder,
             report=report,
             on_step=on_step,
         )
-    load_average(encoder, run / ENCODER / "checkpoint.safetensors")
-    encoder.eval().requires_grad_(False)
-    folder = output or run / EXPORT
-    pipeline.register_modules(subject_encoder=encoder)
-    pipeline.save_pretrained(folder)
-    return folder
 
 
 def build_encoder(settings: EncoderTraining, pipeline: AnimationPipeline) -> SubjectEncoder:

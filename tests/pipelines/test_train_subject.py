@@ -12,14 +12,8 @@ from pipelines.generate import open_studio
 from pipelines.generate_job import GenerateJob
 from pipelines.load_model import add_loras, load_pipeline
 from pipelines.progress import SilentProgress
-from pipelines.train_subject import (
-    TOKEN,
-    SubjectTraining,
-    Teacher,
-    add_token,
-    picture_loss,
-    train_subject,
-)
+from pipelines.subject_settings import TOKEN, SubjectTraining
+from pipelines.train_subject import Teacher, add_token, picture_loss, train_subject
 from tests.tiny_models import tiny_components, tiny_subject_encoder
 
 SETTINGS = SubjectTraining(class_word="girl", steps=2, learning_rate=1e-3)
