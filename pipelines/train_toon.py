@@ -16,8 +16,9 @@ from transformers import CLIPTokenizer
 
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.models.components import load_component
+from dtvideo.toon.denoiser_plan import DenoiserTraining
 from dtvideo.toon.keypoints import KeypointNet
-from dtvideo.toon.learn_denoiser import DenoiserTraining, build_denoiser, train_denoiser
+from dtvideo.toon.learn_denoiser import build_denoiser, train_denoiser
 from dtvideo.toon.learn_keypoints import KeypointTraining, train_keypoints
 from dtvideo.toon.model import SIZE, build_autoencoder, build_scheduler
 from dtvideo.toon.tokenizer import build_tokenizer

@@ -30,6 +30,23 @@ class Entry:
     def byte_size(self) -> int:
         return sum(part.numel() * part.element_size() for part in self.features)
 
+    def over_rows(self, rows: int) -> "Entry":
+        """Return the entry with each of its rows in the place of as many rows of a larger batch."""
+        own = len(self.features[0])
+        if own in (1, rows) or rows % own:
+            return self
+
+        def repeated(part: Tensor) -> Tensor:
+            return part.repeat_interleave(rows // own, dim=0)
+
+        weight, places = self.weight, self.places
+        if isinstance(weight, Tensor) and weight.ndim == 2:
+            weight = repeated(weight)
+        if places is not None and places.ndim == 3:
+            places = repeated(places)
+        features = tuple(repeated(part) for part in self.features)
+        return replace(self, features=features, weight=weight, places=places)
+
 
 @dataclass(frozen=True, eq=False)
 class Page:

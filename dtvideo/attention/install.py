@@ -66,12 +66,16 @@ class SelfSubjectAttention:
         *,
         step: int,
         size: tuple[int, int] | None = None,
+        window: tuple[int, int] | None = None,
         alignment: PoseAlignment | None = None,
     ) -> Iterator[None]:
         """Let the forwards inside attend to what was written at `step`; {} is plain attention.
 
+        A source written with fewer rows serves each row's share of consecutive rows.
+
         weights: how many times each token of a role counts; 0 leaves the role out.
-        size: (h, w) of the latents inside, compared with the size written when given.
+        size: (h, w) of the latents inside, compared with the size written when given. window:
+        (h, w) of the latents inside where they are cut out of pictures of the size written.
         alignment: lets each token prefer the same part of the body in the sources.
         Raises: UsageError M11 for a role, step or resolution that was not written, for a
         negative weight, and when reading or writing already.
@@ -90,7 +94,7 @@ class SelfSubjectAttention:
                 )
             if weight > 0:
                 sources[role] = (page, float(weight))
-        with self._mode(Reading(sources, alignment)):
+        with self._mode(Reading(sources, alignment, window)):
             yield
 
     def reset(self, role: str | None = None) -> None:

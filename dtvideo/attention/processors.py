@@ -1,5 +1,6 @@
 """The attention processor that writes what a layer sees of a reference, or reads it back."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,10 +43,22 @@ class Writing:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Forwards attend to these pages, each token times the weight of its role."""
+    """Forwards attend to these pages, each token times the weight of its role.
+
+    window: (h, w) of the latents inside where they are windows of what a page was written from.
+    """
 
     sources: Mapping[str, tuple[Page, float]]
     alignment: PoseAlignment | None = None
+    window: tuple[int, int] | None = None
+
+    def grid(self, page: Page, entry: Entry) -> tuple[int, int]:
+        """Return the (h, w) of the tokens that a layer reads an entry with."""
+        rows, columns = layer_grid(page.size, entry.tokens)
+        if self.window is None:
+            return rows, columns
+        height, width = self.window
+        return height * rows // page.size[0], width * columns // page.size[1]
 
 
 @dataclass(eq=False)
@@ -116,7 +129,7 @@ class SelfSubjectProcessor:
         for role, (page, role_weight) in mode.sources.items():
             entry = page.entries.get(self.layer)
             tokens = hidden_states.shape[1]
-            if entry is None or entry.tokens != tokens:
+            if entry is None or math.prod(mode.grid(page, entry)) != tokens:
                 found = "nothing" if entry is None else f"{entry.tokens} tokens"
                 raise UsageError(
                     "M11",
@@ -124,6 +137,7 @@ class SelfSubjectProcessor:
                     f"{found} written from a latent of {page.size}, {tokens} tokens to read",
                     "write the source at the resolution it is read at",
                 )
+            entry = entry.over_rows(len(hidden_states))
             features = tuple(part.to(hidden_states.device) for part in entry.features)
             key, value = features if len(features) == 2 else project(attn, features[0])
             alignment = self._align(mode, role, entry)
@@ -137,7 +151,7 @@ class SelfSubjectProcessor:
             raise UsageError(
                 "M11", role, "was written without its pose", "give `places` when writing it"
             )
-        grid = layer_grid(mode.sources[role][0].size, entry.tokens)
+        grid = mode.grid(mode.sources[role][0], entry)
         return mode.alignment.to_source(role, grid, key=entry.places, weight=entry.weight)
 
 

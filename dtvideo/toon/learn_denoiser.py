@@ -5,100 +5,39 @@ weights, its keys and values are read by self-subject attention, and so are the 
 frame's. What is dropped, and how often, is named in the settings.
 """
 
-import math
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int, Int64, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
-from dtvideo.attention import SelfSubjectAttention, install_self_subject_attention
-from dtvideo.errors import ModelError, UsageError
+from dtvideo.attention import (
+    PoseAlignment,
+    SelfSubjectAttention,
+    install_self_subject_attention,
+)
+from dtvideo.errors import ModelError
 from dtvideo.models.components import load_component
 from dtvideo.models.index import read_index
 from dtvideo.seeds import keyed_generator
 from dtvideo.toon.data import lesson
+from dtvideo.toon.denoiser_plan import (
+    DenoiserTraining,
+    Plan,
+    batch_rows,
+    draw_timesteps,
+    make_plan,
+)
 from dtvideo.toon.lessons import Lessons, encode_lesson, stack_lessons
 from dtvideo.toon.model import build_controlnet, build_scheduler, build_text_encoder, build_unet
 from dtvideo.toon.patches import PatchAutoencoder
-from dtvideo.training.steps import OptimiserSettings, Report, optimise
+from dtvideo.toon.targets import Targets, body_places, draw_corners, targets_of
+from dtvideo.training.steps import Report, optimise
 
-PREVIOUS_SPREAD = 3.0
-"""Weights of the previous frame are drawn log-uniformly between 1 / this and this."""
-
-
-def _optimiser() -> OptimiserSettings:
-    return OptimiserSettings(
-        steps=5200,
-        learning_rate=6e-4,
-        warmup=200,
-        decay=0.6,
-        average=0.998,
-        checkpoint_every=250,
-        log_every=50,
-    )
-
-
-@dataclass(frozen=True)
-class DenoiserTraining:
-    """How the denoiser is trained; probabilities are per batch or per picture as said."""
-
-    optimiser: OptimiserSettings = field(default_factory=_optimiser)
-    seed: int = 0
-    size: int = 128
-    """Side of the pictures, in pixels."""
-    lessons: int = 4
-    """Characters in a batch; one reference pass serves all their targets."""
-    sequels: int = 2
-    """Targets of a character."""
-    chunk_lessons: int = 200
-    """Lessons drawn and encoded at a time."""
-    chunk_epochs: int = 2
-    """How often a chunk of lessons is seen, each time with other noise, before fresh ones."""
-    no_reference: float = 0.1
-    """Batches that see neither reference nor coarse frame: pose and caption must do."""
-    coarse_only: float = 0.05
-    """Batches with the coarse frame but no reference, so that each is learnt without the other."""
-    no_coarse: float = 0.23
-    """Pictures without the coarse frame, besides those of `no_reference`."""
-    bare_weight: float = 0.5
-    """Weight of a picture without the coarse frame, whose error is several times as large."""
-    from_noise: float = 0.6
-    """Characters at the last timestep, pure noise, where sampling begins."""
-    no_text: float = 0.5
-    """Pictures without a caption."""
-    previous: float = 0.3
-    """Batches that attend to the frame before as well."""
-    masked: float = 0.5
-    """Batches whose reference counts only inside its mask."""
-    heaviest: float = 10.0
-    """Reference weights are drawn log-uniformly between 1 and this."""
-    figure_weight: float = 3.0
-    """Weight of a latent of the figure; one of the ground counts 1."""
-    weight_limit: float = 2.0
-    """Limit of the loss weight 1 / (1 - abar) of clean pictures."""
-    bend: float = 1.0
-    """Error, in latents, from which the loss grows linearly instead of with the square."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lessons <= self.chunk_lessons:
-            problem = f"is {self.lessons}"
-            raise UsageError("M11", "lessons", problem, f"give 1 to {self.chunk_lessons}, a chunk")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a batch may look at; a weight of 0 stands for not at all."""
-
-    reference_weight: float
-    previous_weight: float
-    masked: bool
-    coarse: Float[Tensor, "n k"]
-    """1 where the coarse frame of a target is joined, 0 where it is dropped."""
+REFERENCE, PREVIOUS = "reference", "previous"
 
 
 def train_denoiser(
@@ -169,19 +108,6 @@ def load_exported(modules: nn.ModuleDict, folder: Path) -> None:
             raise ModelError("M5", folder / name, problem, "begin without it") from None
 
 
-def batch_rows(settings: DenoiserTraining, step: int) -> tuple[int, Int[Tensor, " n"]]:
-    """Return the chunk of a step and which of its lessons are the batch.
-
-    Each epoch goes through the chunk in another order; a remainder smaller than a batch is left.
-    """
-    per_epoch = settings.chunk_lessons // settings.lessons
-    chunk, within = divmod(step, per_epoch * settings.chunk_epochs)
-    epoch, place = divmod(within, per_epoch)
-    generator = keyed_generator(settings.seed, "lessons", chunk, epoch)
-    order = torch.randperm(settings.chunk_lessons, generator=generator)
-    return chunk, order[place * settings.lessons : (place + 1) * settings.lessons]
-
-
 def _draw_and_encode(
     settings: DenoiserTraining, vae: PatchAutoencoder, tokenizer: CLIPTokenizer, chunk: int
 ) -> Lessons:
@@ -192,35 +118,6 @@ def _draw_and_encode(
         for number in numbers
     )
     return stack_lessons([encode_lesson(each, vae=vae, tokenizer=tokenizer) for each in drawn])
-
-
-def draw_timesteps(
-    settings: DenoiserTraining, count: int, generator: torch.Generator
-) -> Int64[Tensor, " n"]:
-    """Draw the timestep of each character out of `count`: any, or the last one more often."""
-    timesteps = torch.randint(count, (settings.lessons,), generator=generator)
-    if settings.from_noise:
-        last = torch.rand(settings.lessons, generator=generator) < settings.from_noise
-        timesteps[last] = count - 1
-    return timesteps
-
-
-def make_plan(settings: DenoiserTraining, generator: torch.Generator) -> Plan:
-    """Draw what a batch may look at."""
-    draws = torch.rand(5, generator=generator).tolist()
-    empty = draws[0] < settings.no_reference
-    unread = draws[0] < settings.no_reference + settings.coarse_only
-    previous = draws[1] < settings.previous and not empty
-    shape = (settings.lessons, settings.sequels)
-    kept = torch.rand(shape, generator=generator) >= settings.no_coarse
-    reference_weight = math.exp(draws[2] * math.log(settings.heaviest))
-    previous_weight = math.exp((2 * draws[3] - 1) * math.log(PREVIOUS_SPREAD))
-    return Plan(
-        reference_weight=0.0 if unread else reference_weight,
-        previous_weight=previous_weight if previous else 0.0,
-        masked=draws[4] < settings.masked,
-        coarse=torch.zeros(shape) if empty else kept.float(),
-    )
 
 
 def denoising_loss(
@@ -243,29 +140,31 @@ def denoising_loss(
     timesteps = draw_timesteps(settings, len(alphas), generator)
     text = encode_captions(modules, batch.tokens, settings=settings, generator=generator)
     denoiser = _Denoiser(modules, timesteps.to(text.device), alphas[timesteps], text, generator)
-    sources = {}
     if plan.reference_weight:
-        mask = batch.reference_mask if plan.masked else None
-        with torch.no_grad(), attention.write("reference", step=0, size=_size(batch), mask=mask):
-            denoiser.pass_source(batch.reference, batch.reference_map)
-        sources["reference"] = plan.reference_weight
-    errors = [
-        _target_error(denoiser, attention, batch, index=index, plan=plan, sources=sources)
-        for index in range(settings.sequels)
-    ]
+        _write_reference(denoiser, attention, batch, plan)
+    targets = _drawn(targets_of(batch), settings, generator)
+    denoiser = denoiser.repeated(settings.sequels)
+    kept = plan.coarse.flatten().to(text.device)
+    error = _target_errors(
+        denoiser, attention, targets, plan=plan, kept=kept, align=settings.align, size=_size(batch)
+    )
     attention.reset()
-    weights = (1 / (1 - denoiser.alpha)).clamp(max=settings.weight_limit)
-    losses = [
-        _picture_losses(error, masks, settings, size=_size(batch))
-        for error, masks in zip(errors, batch.frame_masks.unbind(1), strict=True)
-    ]
-    kept = plan.coarse.T.to(weights.device)
-    shares = torch.where(kept > 0, 1.0, settings.bare_weight) * weights.view(1, -1)
-    squares = torch.stack(errors).detach().square().mean(dim=(2, 3, 4))
+    weights = (1 / (1 - denoiser.alpha)).clamp(max=settings.weight_limit).flatten()
+    weights = weights * torch.where(kept > 0, 1.0, settings.bare_weight)
+    losses = _picture_losses(error, targets.mask, settings, size=targets.size)
+    squares = error.detach().square().mean(dim=(1, 2, 3))
     figures = {"refined": squares[kept > 0], "bare": squares[kept == 0]}
-    return (shares * torch.stack(losses)).mean(), {
+    return (weights * losses).mean(), {
         name: group.mean().item() for name, group in figures.items() if len(group)
     }
+
+
+def _drawn(targets: Targets, settings: DenoiserTraining, generator: torch.Generator) -> Targets:
+    """Return the targets, or a window of each that holds some of its figure."""
+    if not 0 < settings.window < targets.side:
+        return targets
+    corners = draw_corners(targets.mask, settings.window, generator)
+    return targets.window(settings.window, corners)
 
 
 def _picture_losses(
@@ -281,26 +180,53 @@ def _picture_losses(
     return weighted.mean(dim=(1, 2, 3))
 
 
-def _target_error(
+def _write_reference(
+    denoiser: "_Denoiser", attention: SelfSubjectAttention, batch: Lessons, plan: Plan
+) -> None:
+    mask = batch.reference_mask if plan.masked else None
+    side = batch.reference_mask.shape[-1]
+    places = body_places(batch.reference_body, side) if plan.aligned else None
+    with (
+        torch.no_grad(),
+        attention.write(REFERENCE, step=0, size=_size(batch), mask=mask, places=places),
+    ):
+        denoiser.pass_source(batch.reference, batch.reference_map)
+
+
+def _target_errors(
     denoiser: "_Denoiser",
     attention: SelfSubjectAttention,
-    batch: Lessons,
+    targets: Targets,
     *,
-    index: int,
     plan: Plan,
-    sources: dict[str, float],
+    kept: Float[Tensor, " n"],
+    align: float,
+    size: tuple[int, int],
 ) -> Float[Tensor, "n c h w"]:
-    """Return the error of the residual of target `index`; writes its frame before first."""
+    """Return the errors of the targets' residuals; writes the frames before them first.
+
+    kept: 1 where the coarse frame is joined. size: of the whole pictures, in latents; the frame
+    before is written as if its window were such a picture, for it is read nowhere else.
+    """
+    sources = {REFERENCE: plan.reference_weight} if plan.reference_weight else {}
+    alignment = PoseAlignment(targets.places(targets.frame_body), align) if plan.aligned else None
+    window = None if targets.size == size else targets.size
     if plan.previous_weight:
-        with torch.no_grad(), attention.write("previous", step=0, size=_size(batch)):
-            denoiser.pass_source(batch.before[:, index], batch.before_maps[:, index])
-        sources = {**sources, "previous": plan.previous_weight}
-    kept = plan.coarse[:, index].to(batch.coarse.device)
-    coarse = batch.coarse[:, index] * kept.view(-1, 1, 1, 1)
-    residual = batch.frames[:, index] - coarse
-    with attention.read(sources, step=0):
-        predicted = denoiser.predict(residual, coarse, batch.frame_maps[:, index])
+        _write_previous(denoiser, attention, targets, aligned=plan.aligned)
+        sources[PREVIOUS] = plan.previous_weight
+    coarse = targets.coarse * kept.to(targets.coarse.device).view(-1, 1, 1, 1)
+    residual = targets.frame - coarse
+    with attention.read(sources, step=0, window=window, alignment=alignment):
+        predicted = denoiser.predict(residual, coarse, targets.frame_map)
     return predicted - residual
+
+
+def _write_previous(
+    denoiser: "_Denoiser", attention: SelfSubjectAttention, targets: Targets, *, aligned: bool
+) -> None:
+    places = targets.places(targets.before_body) if aligned else None
+    with torch.no_grad(), attention.write(PREVIOUS, step=0, size=targets.size, places=places):
+        denoiser.pass_source(targets.before, targets.before_map)
 
 
 class _Denoiser:
@@ -317,6 +243,16 @@ class _Denoiser:
         self._modules, self._timesteps, self._text = modules, timesteps, text
         self._generator = generator
         self.alpha = alphas.view(-1, 1, 1, 1).to(text.device)
+
+    def repeated(self, times: int) -> "_Denoiser":
+        """Return the networks for so many pictures of each lesson."""
+        return _Denoiser(
+            self._modules,
+            self._timesteps.repeat_interleave(times),
+            self.alpha.flatten().repeat_interleave(times),
+            self._text.repeat_interleave(times, dim=0),
+            self._generator,
+        )
 
     def pass_source(
         self, latents: Float[Tensor, "n c h w"], pose_map: UInt8[Tensor, "n 3 ph pw"]

@@ -29,6 +29,10 @@ class Lessons:
     before_maps: UInt8[Tensor, "n k 3 ph pw"]
     reference_mask: Float[Tensor, "n ph pw"]
     frame_masks: Float[Tensor, "n k ph pw"]
+    reference_body: Float[Tensor, "n 18 3"]
+    """Body-18 joints in pixels."""
+    frame_bodies: Float[Tensor, "n k 18 3"]
+    before_bodies: Float[Tensor, "n k 18 3"]
     tokens: Int[Tensor, "n 2 l"]
     """The l tokens of the caption, then of the empty caption."""
 
@@ -60,6 +64,7 @@ def encode_lesson(drawn: Lesson, *, vae: PatchAutoencoder, tokenizer: CLIPTokeni
     latents = encode_pictures(np.stack(images), vae=vae)
     maps = torch.stack([_planes(draw_pose(each.pose)) for each in pictures])
     masks = torch.stack([torch.from_numpy(each.mask) for each in pictures])
+    bodies = torch.stack([torch.from_numpy(each.pose.body).float() for each in pictures])
     parts = {
         "reference": latents[0],
         "frames": latents[1 : count + 1],
@@ -70,6 +75,9 @@ def encode_lesson(drawn: Lesson, *, vae: PatchAutoencoder, tokenizer: CLIPTokeni
         "before_maps": maps[count + 1 :],
         "reference_mask": masks[0],
         "frame_masks": masks[1 : count + 1],
+        "reference_body": bodies[0],
+        "frame_bodies": bodies[1 : count + 1],
+        "before_bodies": bodies[count + 1 :],
         "tokens": _tokens([drawn.caption, ""], tokenizer),
     }
     return Lessons(**{name: part[None] for name, part in parts.items()})

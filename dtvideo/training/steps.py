@@ -123,6 +123,7 @@ def _open_state(
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         betas=(0.9, 0.99),
+        fused=True,
     )
     average = {name: value.detach().clone() for name, value in module.named_parameters()}
     state = TrainingState(module, optimiser, average)
@@ -156,8 +157,9 @@ def _advance(
 @torch.no_grad()
 def _update_average(state: TrainingState, decay: float) -> None:
     decay = min(decay, (1 + state.step) / (10 + state.step))
-    for name, parameter in state.module.named_parameters():
-        state.average[name].lerp_(parameter, 1 - decay)
+    parameters = dict(state.module.named_parameters())
+    averages = [state.average[name] for name in parameters]
+    torch._foreach_lerp_(averages, list(parameters.values()), 1 - decay)
 
 
 class _Log:

@@ -368,3 +368,36 @@ def test_a_negative_weight_is_refused(unet):
         with pytest.raises(UsageError, match=r"reference: has weight -1.0"):
             with attention.read({"reference": -1.0}, step=0):
                 pass
+
+
+@torch.no_grad()
+def test_a_window_reads_a_source_of_the_whole_picture(unet):
+    """As many tokens as the window has queries read all that the whole picture has."""
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet, size=(8, 8))
+        with attention.read({"reference": 10.0}, step=0, window=(4, 4)):
+            read = run(unet, size=(4, 4))
+        with pytest.raises(UsageError, match="tokens to read"):
+            with attention.read({"reference": 10.0}, step=0):
+                run(unet, size=(4, 4))
+        with pytest.raises(UsageError, match="tokens to read"):
+            with attention.read({"reference": 10.0}, step=0, window=(8, 4)):
+                run(unet, size=(4, 4))
+    assert (read - run(unet, size=(4, 4))).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_each_row_of_a_source_serves_its_share_of_consecutive_rows(unet):
+    """Four rows that read two sources of their own are four rows that read two shared ones."""
+    masks = torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(4))
+    outputs = []
+    for repeats in (1, 2):
+        with install_self_subject_attention(unet) as attention:
+            latents = noise(2, LATENT_CHANNELS, *SIZE, seed=50).repeat_interleave(repeats, dim=0)
+            text = noise(2, 5, TEXT_WIDTH, seed=150).repeat_interleave(repeats, dim=0)
+            mask = masks.repeat_interleave(repeats, dim=0)
+            with attention.write("reference", step=0, size=SIZE, mask=mask):
+                unet(latents, 7, text)
+            with attention.read({"reference": 10.0}, step=0):
+                outputs.append(run(unet, batch=4))
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=1e-5)

@@ -11,31 +11,30 @@ from torch import nn
 from dtvideo.attention import SelfSubjectAttention, install_self_subject_attention
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.seeds import keyed_generator
+from dtvideo.toon.denoiser_plan import DenoiserTraining, Plan, batch_rows, make_plan
 from dtvideo.toon.learn_denoiser import (
-    DenoiserTraining,
-    Plan,
-    batch_rows,
     build_denoiser,
     denoising_loss,
     encode_captions,
     figure_weights,
     load_exported,
-    make_plan,
     train_denoiser,
 )
 from dtvideo.toon.lessons import Lessons
 from dtvideo.toon.model import LATENT_CHANNELS, build_autoencoder
 from dtvideo.toon.tokenizer import MAX_TOKENS, build_tokenizer
 from dtvideo.training.steps import CHECKPOINT, OptimiserSettings
+from poses.standing import fit_skeleton
 
 TINY = DenoiserTraining(
     optimiser=OptimiserSettings(steps=2, warmup=1, log_every=1),
-    size=32, lessons=2, sequels=2, chunk_lessons=3, chunk_epochs=1,
+    size=32, lessons=2, sequels=2, chunk_lessons=3, chunk_epochs=1, window=16,
 )  # fmt: skip
 ALWAYS_ALL = replace(
     TINY, no_reference=0.0, coarse_only=0.0, no_coarse=0.0, previous=1.0, masked=1.0
 )
 HALF = torch.full((10,), 0.5)
+BODY = fit_skeleton((8.0, 2.0, 24.0, 30.0), (32, 32)).body
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +58,14 @@ def flat_batch(*, frame: float, coarse: float, figure: float = 1.0) -> Lessons:
     def maps(*shape: int) -> torch.Tensor:
         return torch.zeros((2, *shape, 3, 32, 32), dtype=torch.uint8)
 
+    def bodies(*shape: int) -> torch.Tensor:
+        return torch.from_numpy(BODY).float().expand(2, *shape, 18, 3)
+
     return Lessons(
         reference=latents(0.3), frames=latents(frame, 2), before=latents(frame, 2),
         coarse=latents(coarse, 2), reference_map=maps(), frame_maps=maps(2), before_maps=maps(2),
         reference_mask=torch.ones(2, 32, 32), frame_masks=torch.full((2, 2, 32, 32), figure),
+        reference_body=bodies(), frame_bodies=bodies(2), before_bodies=bodies(2),
         tokens=torch.zeros((2, 2, MAX_TOKENS), dtype=torch.long),
     )  # fmt: skip
 
@@ -228,6 +231,13 @@ def test_a_model_of_another_architecture_is_no_beginning(tmp_path):
     with pytest.raises(ModelError, match="text_encoder: does not fit") as caught:
         load_exported(large, tmp_path)
     assert caught.value.code == "M5"
+
+
+@pytest.mark.parametrize("window", [8, 40, -16])
+def test_a_window_off_the_cells_of_the_layers_is_refused(window):
+    with pytest.raises(UsageError, match=f"window: is {window}") as caught:
+        replace(TINY, window=window)
+    assert caught.value.code == "M11"
 
 
 def test_a_batch_larger_than_its_chunk_is_refused():

@@ -44,6 +44,12 @@ def test_a_lesson_becomes_one_row_with_everything_in_its_place(vae, tokenizer):
         map_of = torch.from_numpy(draw_pose(sequel.before.pose)).permute(2, 0, 1)
         assert torch.equal(row.before_maps[0, number], map_of)
         assert torch.equal(row.frame_masks[0, number], torch.from_numpy(sequel.frame.mask))
+        for bodies, drawing in (
+            (row.frame_bodies, sequel.frame),
+            (row.before_bodies, sequel.before),
+        ):
+            expected = torch.from_numpy(drawing.pose.body).float()
+            torch.testing.assert_close(bodies[0, number], expected, equal_nan=True)
     expected = encode_pictures(drawn.reference.image[None], vae=vae)
     torch.testing.assert_close(row.reference, expected, rtol=0, atol=1e-5)
     assert torch.equal(row.reference_mask[0], torch.from_numpy(drawn.reference.mask))
