@@ -15,7 +15,8 @@ from functools import cache
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dtvideo.toon.world import Camera, Identity, draw, identity_from_seed, standing
+from dtvideo.toon.world import Camera, Identity, identity_from_seed, standing
+from dtvideo.toon.world.draw import key_points
 from dtvideo.toon.world.motion import Motion, motions
 from poses.detections import Detections
 from poses.frames import runs
@@ -63,7 +64,7 @@ def perform(body: Body, motion: Motion, *, rate: int, shift: float = 0.0) -> Pos
     frames = int(min(SECONDS, motion.seconds if not motion.loop else SECONDS) * rate)
     camera = Camera(scale=0.78)
     poses = [
-        draw(body.identity, motion.at(shift + k / rate), camera, size=(DRAWN, DRAWN)).pose
+        key_points(body.identity, motion.at(shift + k / rate), camera, size=(DRAWN, DRAWN))
         for k in range(frames)
     ]
     small = PoseSequence.from_poses(poses, rate=Fraction(rate))
@@ -148,7 +149,7 @@ def _fitted(
     driver: Body, target: Body, take: Motion, *, noise: float, key: int
 ) -> tuple[float, float, float, float, float, float]:
     own, truth = perform(driver, take, rate=30), perform(target, take, rate=30)
-    reference = draw(target.identity, standing(), Camera(scale=0.78), size=(SIDE, SIDE)).pose
+    reference = key_points(target.identity, standing(), Camera(scale=0.78), size=(SIDE, SIDE))
     clean, _ = retarget(smooth(own), reference)
     rough, _ = retarget(smooth(repair(noisy(own, noise, key=key))[0]), reference)
     torso = np.nanmedian(_length(places(truth), 1, (8, 11)))
