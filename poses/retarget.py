@@ -276,15 +276,17 @@ def _place(
 
 
 def _anchor(places: Places, target: Float[np.ndarray, "20 2"]) -> tuple[str, int]:
-    """Return the joint to align: the first that the reference and half of the clip show."""
+    """Return the joint to align: the first that the reference and half of the necks come with."""
+    present = np.isfinite(places[:, NECK, 0])
     for name, joint in (("hips", PELVIS), ("neck", NECK), ("nose", NOSE)):
-        if np.isfinite(target[joint]).all() and np.isfinite(places[:, joint, 0]).mean() >= 0.5:
+        shown = present & np.isfinite(places[:, joint, 0])
+        if np.isfinite(target[joint]).all() and shown.any() and shown.sum() >= present.sum() / 2:
             return name, joint
     raise PoseError(
         "R11",
         "reference",
-        "shows neither hips, neck nor nose where the motion does",
-        "give key points of the reference with one of these",
+        "shows neither hips, neck nor nose where the motion shows it with a neck or both shoulders",
+        "give key points with more of the body",
     )
 
 
@@ -344,8 +346,8 @@ def _part_ratio(
 
 
 def _joined(places: Float[np.ndarray, "t j 2"], tracks: JointTracks) -> JointTracks:
-    """Return places with the tracks' confidences; a place that is not known is missing."""
-    known = np.isfinite(places).all(axis=-1, keepdims=True)
+    """Return places with the tracks' confidences; what either does not know is missing."""
+    known = (np.isfinite(places).all(axis=-1) & (tracks[..., 2] > 0))[..., None]
     return np.concatenate(
         [np.where(known, places, np.nan), np.where(known, tracks[..., 2:], 0)], axis=-1
     )

@@ -214,6 +214,41 @@ def test_a_frame_without_neck_or_shoulders_is_reported_as_lost():
     assert not confident(fitted.body[7]).any()
 
 
+def test_a_neck_that_is_missing_hangs_the_body_and_stays_missing():
+    driver = walk(20)
+    driver.body[:, 1] = missing_joints(1)
+    fitted, _ = retarget(driver, stand())
+    assert np.isnan(fitted.body[:, 1, :2]).all()
+    assert confident(fitted.body[:, 2:]).all()
+
+
+def test_hips_that_never_come_with_a_neck_cannot_place_a_body():
+    driver = walk(20)
+    driver.body[:10, [1, 2, 5]] = missing_joints(3)
+    driver.body[10:, [8, 11]] = missing_joints(2)
+    assert retarget(driver, hidden(stand(), (10, 13)))[1].anchor == "neck"
+    driver.body[10:] = missing_joints(18)
+    with pytest.raises(PoseError, match="neither hips, neck nor nose"):
+        retarget(driver, stand())
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_is_missing_a_joint_is_a_place_or_missing_and_the_head_holds_together(seed):
+    rng = np.random.default_rng(seed)
+    driver, reference = walk(int(rng.integers(1, 30)), turn=3.0), stand(body=CHIBI, size=CANVAS)
+    gone = rng.random(driver.body.shape[:2]) < rng.choice([0.1, 0.5])
+    driver.body[gone] = (np.nan, np.nan, 0)
+    joints = rng.choice([0, *range(3, 18)], 4)
+    fitted, _ = retarget(driver, hidden(reference, joints))
+    known = fitted.body[..., 2] > 0
+    assert np.isfinite(fitted.body[known]).all()
+    assert np.isnan(fitted.body[~known][:, :2]).all()
+    head = fitted.body[:, [0, 14, 15, 16, 17], :2]
+    apart = np.linalg.norm(head[:, :, None] - head[:, None], axis=-1)
+    largest = np.linalg.norm(reference.body[17, :2] - reference.body[16, :2])
+    assert np.nanmax(apart, initial=0.0) < 1.4 * largest
+
+
 def test_an_outstretched_outlier_is_shortened():
     driver = walk(100)
     body = driver.body.copy()
