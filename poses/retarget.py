@@ -37,7 +37,7 @@ from poses.limbs import (
     segment_lengths,
     tree_places,
 )
-from poses.types import Joints, JointTracks, Pose, PoseSequence, confident, parts_of
+from poses.types import JointTracks, Pose, PoseSequence, confident, parts_of
 
 LONGEST_PERCENTILE = 95.0
 GROUND_PERCENTILE = 90.0
@@ -92,22 +92,23 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     Raises: PoseError R11 when the reference shows no segment that the motion shows too.
     """
     places, target = tree_places(sequence.body), tree_places(reference.body)[None]
-    head, turns = _find_head(places, level=DRIVER_LEVEL)
-    own_head, _ = _find_head(target, level=REFERENCE_LEVEL)
-    own = _lengths(places, head, percentile=LONGEST_PERCENTILE)
-    wanted = _lengths(target, own_head, percentile=100.0)
+    own_head, turns = _find_head(places, level=DRIVER_LEVEL)
+    wanted_head, _ = _find_head(target, level=REFERENCE_LEVEL)
+    own = _lengths(places, own_head, percentile=LONGEST_PERCENTILE)
+    wanted = _lengths(target, wanted_head, percentile=100.0)
     scale, ratios, warnings = _ratios(own, wanted)
     limits = {name: MAX_STRETCH * ratios[name] * own.get(name, np.inf) for name in SEGMENTS}
     hung, shortened = _hang(places, ratios=ratios, limits=limits)
-    if head is not None:
-        shape = head * ratios["face"] if own_head is None else own_head
+    if own_head is not None:
+        shape = own_head * ratios["face"] if wanted_head is None else wanted_head
         sizes = _sizes(places, own)
         _put_on_head(hung, places, seen=sizes[:, None, None] * turned(shape, turns))
     offset, anchor, ground = _place(
         places, hung, target[0], leg_scale=_leg_scale(own, ratios, scale=scale)
     )
     fitted = hung + offset[:, None]
-    parts = _parts(sequence, reference, driver=places, fitted=fitted, ratios=ratios)
+    spans = _part_spans(reference, face_width=2 * wanted.get("face", np.nan))
+    parts = _parts(sequence, spans, driver=places, fitted=fitted, ratios=ratios)
     result = PoseSequence(size=reference.size, rate=sequence.rate, **parts)
     lost = _frames(np.isnan(places[:, NECK, 0]) & confident(sequence.body).any(axis=1))
     outside = _frames(_outside(result, shown=confident(reference.body)))
@@ -308,9 +309,22 @@ def _fill(
     return np.stack(rest, axis=-1) + travel
 
 
+def _part_spans(reference: Pose, *, face_width: float) -> dict[str, float]:
+    """Return one span of each hand and of the face of the reference, NaN where it is unknown.
+
+    A face that was not found is as wide as the ears are apart.
+    """
+    spans = {"right_hand": np.nan, "left_hand": np.nan, "face": face_width}
+    for name, ends in _SPANS.items():
+        part = getattr(reference, name)
+        if part is not None and confident(part[list(ends)]).all():
+            spans[name] = float(np.linalg.norm(part[ends[1], :2] - part[ends[0], :2]))
+    return spans
+
+
 def _parts(
     sequence: PoseSequence,
-    reference: Pose,
+    spans: dict[str, float],
     *,
     driver: Places,
     fitted: Places,
@@ -322,26 +336,22 @@ def _parts(
     for name in parts.keys() & {"left_hand", "right_hand", "face"}:
         joint = _CENTRES[name]
         fallback = ratios["face"] if name == "face" else ratios["forearm"]
-        ratio = _part_ratio(parts[name], getattr(reference, name), _SPANS[name], fallback)
+        ratio = _part_ratio(parts[name], _SPANS[name], wanted=spans[name], fallback=fallback)
         places = fitted[:, None, joint] + (parts[name][..., :2] - driver[:, None, joint]) * ratio
         parts[name] = _joined(places, parts[name])
     return parts
 
 
 def _part_ratio(
-    tracks: JointTracks, part: Joints | None, span: tuple[int, int], fallback: float
+    tracks: JointTracks, ends: tuple[int, int], *, wanted: float, fallback: float
 ) -> float:
     """Return the ratio of one span of a hand or face, if both show it and it is plausible."""
-    if part is None:
-        return fallback
-    seen = np.where(confident(tracks)[..., None], tracks[..., :2], np.nan)[:, list(span)]
-    wanted = np.where(confident(part)[:, None], part[:, :2], np.nan)[list(span)]
+    seen = np.where(confident(tracks)[..., None], tracks[..., :2], np.nan)[:, list(ends)]
     lengths = np.linalg.norm(np.diff(seen, axis=1), axis=-1)
     lengths = lengths[np.isfinite(lengths)]
-    length = float(np.linalg.norm(wanted[1] - wanted[0]))
-    if not lengths.size or not np.isfinite(length):
+    if not lengths.size or not np.isfinite(wanted):
         return fallback
-    ratio = length / max(float(np.percentile(lengths, LONGEST_PERCENTILE)), 1.0)
+    ratio = wanted / max(float(np.percentile(lengths, LONGEST_PERCENTILE)), 1.0)
     return ratio if 1 / MAX_DEVIATION < ratio / fallback < MAX_DEVIATION else fallback
 
 

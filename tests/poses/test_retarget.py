@@ -272,6 +272,17 @@ def test_hands_and_face_keep_to_wrists_and_nose():
     assert fitted.right_hand is None
 
 
+def test_a_face_is_as_wide_as_the_head_of_a_reference_whose_face_was_not_found():
+    driver, reference = walk(30, turn=0.0), stand(body=CHIBI, size=CANVAS)
+    half = np.linalg.norm(driver.body[0, 17, :2] - driver.body[0, 16, :2]) / 2
+    face = np.repeat(driver.body[:, 0:1], 70, axis=1)
+    face[:, :17, 0] += np.linspace(-1.6, 1.6, 17) * half  # the ears are told too close together
+    fitted, _ = retarget(replace(driver, face=face), reference)
+    width = fitted.face[:, 16, 0] - fitted.face[:, 0, 0]
+    own = np.linalg.norm(reference.body[17, :2] - reference.body[16, :2])
+    np.testing.assert_allclose(width, own, rtol=0.02)
+
+
 def test_the_hand_of_the_reference_sets_the_size_of_hands():
     driver = walk(30)
     hand = driver.body[:, 7:8] + np.linspace(0, 20, 21)[:, None] * (0, 1, 0)
