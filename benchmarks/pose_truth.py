@@ -15,7 +15,8 @@ from functools import cache
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dtvideo.toon.world import Camera, Identity, draw, identity_from_seed, standing
+from dtvideo.toon.world import Camera, Identity, identity_from_seed, standing
+from dtvideo.toon.world.draw import key_points
 from dtvideo.toon.world.motion import Motion, motions
 from poses.detections import Detections
 from poses.frames import runs
@@ -28,7 +29,7 @@ from poses.types import Pose, PoseSequence, confident, missing_joints
 SIDE = 512
 DRAWN = 128
 SECONDS = 4
-RATES = (24, 25, 30, 60)
+RATES = (Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(60))
 PLANTED = 0.4
 PLANTED_SECONDS = 0.2
 ANKLES = (10, 13)
@@ -58,12 +59,14 @@ def bodies() -> list[Body]:
     ]
 
 
-def perform(body: Body, motion: Motion, *, rate: int, shift: float = 0.0) -> PoseSequence:
+def perform(
+    body: Body, motion: Motion, *, rate: Fraction | int, shift: float = 0.0
+) -> PoseSequence:
     """Return the true key points of a motion; shift moves its start, in seconds."""
     frames = int(min(SECONDS, motion.seconds if not motion.loop else SECONDS) * rate)
     camera = Camera(scale=0.78)
     poses = [
-        draw(body.identity, motion.at(shift + k / rate), camera, size=(DRAWN, DRAWN)).pose
+        key_points(body.identity, motion.at(shift + float(k / rate)), camera, size=(DRAWN, DRAWN))
         for k in range(frames)
     ]
     small = PoseSequence.from_poses(poses, rate=Fraction(rate))
@@ -116,7 +119,7 @@ def smoothing(takes: list[Motion], *, noise: float) -> Iterator[list[str]]:
                 )
             )
         mean = np.mean(rows, axis=0)
-        yield [f"{rate}", f"{mean[0]:.1f} x", *(f"{value:.2f} px" for value in mean[1:])]
+        yield [f"{float(rate):.4g}", f"{mean[0]:.1f} x", *(f"{value:.2f} px" for value in mean[1:])]
 
 
 def fitting(takes: list[Motion], *, noise: float) -> Iterator[list[str]]:
@@ -148,7 +151,7 @@ def _fitted(
     driver: Body, target: Body, take: Motion, *, noise: float, key: int
 ) -> tuple[float, float, float, float, float, float]:
     own, truth = perform(driver, take, rate=30), perform(target, take, rate=30)
-    reference = draw(target.identity, standing(), Camera(scale=0.78), size=(SIDE, SIDE)).pose
+    reference = key_points(target.identity, standing(), Camera(scale=0.78), size=(SIDE, SIDE))
     clean, _ = retarget(smooth(own), reference)
     rough, _ = retarget(smooth(repair(noisy(own, noise, key=key))[0]), reference)
     torso = np.nanmedian(_length(places(truth), 1, (8, 11)))

@@ -17,8 +17,7 @@ HIPS, ANKLES, EARS = (8, 11), (10, 13), (16, 17)
 
 # Joint, the joint it hangs from, and the name of the segment between, from the neck outwards.
 TREE = (
-    (19, 1, "head"), (0, 19, "face"), (14, 0, "eye"), (15, 0, "eye"),
-    (16, 19, "ear"), (17, 19, "ear"),
+    (19, 1, "head"),
     (2, 1, "shoulder"), (3, 2, "upper arm"), (4, 3, "forearm"),
     (5, 1, "shoulder"), (6, 5, "upper arm"), (7, 6, "forearm"),
     (18, 1, "torso"),
@@ -26,17 +25,14 @@ TREE = (
     (11, 18, "hip"), (12, 11, "thigh"), (13, 12, "shin"),
 )  # fmt: skip
 
-SEGMENTS = tuple(dict.fromkeys(segment for _, _, segment in TREE))
-# How far the nose is from the skull tells where the head looks, not how large it is.
-UNMEASURED = ("face",)
+# The face is no segment between two joints: its length is half the distance between the ears.
+SEGMENTS = (*dict.fromkeys(segment for _, _, segment in TREE), "face")
 LONG_SEGMENTS = ("torso", "upper arm", "forearm", "thigh", "shin")
 # The segments that are believed, in this order, where one cannot be measured.
 NEIGHBOURS = MappingProxyType(
     {
-        "head": ("ear", "eye"),
-        "face": ("eye", "ear", "head"),
-        "eye": ("ear", "head"),
-        "ear": ("eye", "head"),
+        "head": ("face",),
+        "face": ("head",),
         "upper arm": ("forearm",),
         "forearm": ("upper arm",),
         "thigh": ("shin",),

@@ -2,8 +2,9 @@
 
 Every segment keeps its direction and its foreshortening and takes the reference's length. Lengths
 are those of the whole clip, never of one frame; left and right are believed of each other; what
-the reference hides, or shows foreshortened, follows its neighbours or the overall scale. The feet
-keep their height above the ground, and the way the body travels is scaled with its legs.
+the reference hides, or shows foreshortened, follows its neighbours or the overall scale. The head
+is the reference's own, a rigid shape turned as the driver's is. The feet keep their height above
+the ground, and the way the body travels is scaled with its legs.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,16 @@ from jaxtyping import Bool, Float
 
 from poses.errors import PoseError
 from poses.frames import in_words
+from poses.heads import (
+    HEAD_POINTS,
+    Head,
+    Turns,
+    find_attitudes,
+    half_width,
+    learn_head,
+    seen_heads,
+    turned,
+)
 from poses.limbs import (
     ANKLES,
     LONG_SEGMENTS,
@@ -21,19 +32,25 @@ from poses.limbs import (
     NOSE,
     PELVIS,
     SEGMENTS,
+    SKULL,
     TREE,
-    UNMEASURED,
     segment_lengths,
     tree_places,
 )
-from poses.types import Joints, JointTracks, Pose, PoseSequence, confident, parts_of
+from poses.types import JointTracks, Pose, PoseSequence, confident, parts_of
 
 LONGEST_PERCENTILE = 95.0
 GROUND_PERCENTILE = 90.0
 MAX_STRETCH = 1.3
 MAX_UNEVENNESS = 2.0
 MAX_DEVIATION = 2.5
-MAX_HEAD_DEVIATION = 8.0
+MAX_HEAD_DEVIATION = 12.0
+# How much of a constant nod may be the design of a face: a portrait looks at the viewer, while a
+# dancer may well look down throughout.
+REFERENCE_LEVEL = np.radians(45.0)
+DRIVER_LEVEL = np.radians(15.0)
+# A body that looks so much larger or smaller than usual has not come nearer, but moved.
+STEADY_SIZE = 1.15
 _CENTRES = {"right_hand": 4, "left_hand": 7, "face": NOSE}
 # Wrist to the middle finger's root, and the width of the jaw.
 _SPANS = {"right_hand": (0, 9), "left_hand": (0, 9), "face": (0, 16)}
@@ -74,17 +91,24 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     length that is believed of the reference's.
     Raises: PoseError R11 when the reference shows no segment that the motion shows too.
     """
-    places, target = tree_places(sequence.body), tree_places(reference.body)
-    own = segment_lengths(places, percentile=LONGEST_PERCENTILE)
-    wanted = segment_lengths(target[None], percentile=100.0)
+    places, target = tree_places(sequence.body), tree_places(reference.body)[None]
+    own_head, turns = _find_head(places, level=DRIVER_LEVEL)
+    wanted_head, _ = _find_head(target, level=REFERENCE_LEVEL)
+    own = _lengths(places, own_head, percentile=LONGEST_PERCENTILE)
+    wanted = _lengths(target, wanted_head, percentile=100.0)
     scale, ratios, warnings = _ratios(own, wanted)
     limits = {name: MAX_STRETCH * ratios[name] * own.get(name, np.inf) for name in SEGMENTS}
     hung, shortened = _hang(places, ratios=ratios, limits=limits)
+    if own_head is not None:
+        shape = own_head * ratios["face"] if wanted_head is None else wanted_head
+        sizes = _sizes(places, own)
+        _put_on_head(hung, places, seen=sizes[:, None, None] * turned(shape, turns))
     offset, anchor, ground = _place(
-        places, hung, target, leg_scale=_leg_scale(own, ratios, scale=scale)
+        places, hung, target[0], leg_scale=_leg_scale(own, ratios, scale=scale)
     )
     fitted = hung + offset[:, None]
-    parts = _parts(sequence, reference, driver=places, fitted=fitted, ratios=ratios)
+    spans = _part_spans(reference, face_width=2 * wanted.get("face", np.nan))
+    parts = _parts(sequence, spans, driver=places, fitted=fitted, ratios=ratios)
     result = PoseSequence(size=reference.size, rate=sequence.rate, **parts)
     lost = _frames(np.isnan(places[:, NECK, 0]) & confident(sequence.body).any(axis=1))
     outside = _frames(_outside(result, shown=confident(reference.body)))
@@ -104,12 +128,50 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     )
 
 
+def _find_head(places: Places, *, level: float) -> tuple[Head | None, Turns]:
+    """Learn the head of a clip or a picture, put its middle into the places, and how it turns."""
+    seen = seen_heads(places)
+    head = learn_head(seen, level=level)
+    if head is None:
+        return None, np.tile(np.eye(3), (len(places), 1, 1))
+    turns, places[:, SKULL] = find_attitudes(seen, head)
+    return head, turns
+
+
+def _lengths(places: Places, head: Head | None, *, percentile: float) -> dict[str, float]:
+    lengths = segment_lengths(places, percentile=percentile)
+    return lengths if head is None else {**lengths, "face": half_width(head)}
+
+
+def _sizes(places: Places, own: dict[str, float]) -> Float[np.ndarray, " t"]:
+    """Return how much larger than usual bodies look in each frame, as far as it is sure.
+
+    The long segment that looks longest beside its usual length tells; what is little counts as
+    nothing, and no body is larger than a segment may be.
+    """
+    seen = [
+        np.linalg.norm(places[:, joint] - places[:, parent], axis=-1) / own[segment]
+        for joint, parent, segment in TREE
+        if segment in LONG_SEGMENTS and segment in own
+    ]
+    sizes = np.nan_to_num(np.fmax.reduce(seen), nan=1.0) if seen else np.ones(len(places))
+    sure: np.ndarray = sizes / sizes.clip(1 / STEADY_SIZE, STEADY_SIZE)
+    bounded: np.ndarray = np.minimum(sure, MAX_STRETCH)
+    return bounded
+
+
+def _put_on_head(hung: Places, places: Places, *, seen: Float[np.ndarray, "t 5 2"]) -> None:
+    """Put nose, eyes and ears about the middle of the head where the driver shows them."""
+    points = list(HEAD_POINTS)
+    known = np.isfinite(places[:, points])
+    hung[:, points] = np.where(known, hung[:, [SKULL]] + seen, np.nan)
+
+
 def _ratios(
     own: dict[str, float], wanted: dict[str, float]
 ) -> tuple[float, dict[str, float], list[str]]:
     """Return the overall scale, the ratio of every segment, and what had to be assumed."""
-    measurable = [name for name in SEGMENTS if name not in UNMEASURED]
-    shared = [name for name in measurable if name in own and name in wanted]
+    shared = [name for name in SEGMENTS if name in own and name in wanted]
     measured = {name: wanted[name] / own[name] for name in shared}
     if not measured:
         raise PoseError(
@@ -125,7 +187,7 @@ def _ratios(
     for name in odd:
         ratio = measured.pop(name)
         warnings.append(f"{name} would be scaled by {ratio:.2f}, foreshortened: scaled like others")
-    hidden = [name for name in measurable if name in own and name not in wanted]
+    hidden = [name for name in SEGMENTS if name in own and name not in wanted]
     if hidden:
         warnings.append(f"the reference hides {', '.join(hidden)}: scaled like others")
     return scale, {name: _believed(name, measured, scale) for name in SEGMENTS}, warnings
@@ -134,14 +196,12 @@ def _ratios(
 def _implausible(name: str, measured: dict[str, float], scale: float) -> bool:
     """Tell whether a ratio is more likely a segment seen from its end than a proportion.
 
-    A head may be of any size beside the body, as in cartoons, but its parts go together; of the
-    two segments of an arm or a leg the one further from the overall scale is doubted.
+    A head may be of nearly any size beside the body, as in cartoons; of the two segments of an
+    arm or a leg the one further from the overall scale is doubted.
     """
     deviation = _unevenness(measured[name], scale)
-    if name in ("head", "ear"):
+    if name in ("head", "face"):
         return deviation > MAX_HEAD_DEVIATION
-    if name == "eye":
-        return _unevenness(measured[name], measured.get("ear", scale)) > MAX_DEVIATION
     for neighbour in NEIGHBOURS.get(name, ()):
         other = measured.get(neighbour, measured[name])
         if _unevenness(measured[name], other) > MAX_UNEVENNESS:
@@ -217,15 +277,17 @@ def _place(
 
 
 def _anchor(places: Places, target: Float[np.ndarray, "20 2"]) -> tuple[str, int]:
-    """Return the joint to align: the first that the reference and half of the clip show."""
+    """Return the joint to align: the first that the reference and half of the necks come with."""
+    present = np.isfinite(places[:, NECK, 0])
     for name, joint in (("hips", PELVIS), ("neck", NECK), ("nose", NOSE)):
-        if np.isfinite(target[joint]).all() and np.isfinite(places[:, joint, 0]).mean() >= 0.5:
+        shown = present & np.isfinite(places[:, joint, 0])
+        if np.isfinite(target[joint]).all() and shown.any() and shown.sum() >= present.sum() / 2:
             return name, joint
     raise PoseError(
         "R11",
         "reference",
-        "shows neither hips, neck nor nose where the motion does",
-        "give key points of the reference with one of these",
+        "shows neither hips, neck nor nose where the motion shows it with a neck or both shoulders",
+        "give key points with more of the body",
     )
 
 
@@ -247,9 +309,22 @@ def _fill(
     return np.stack(rest, axis=-1) + travel
 
 
+def _part_spans(reference: Pose, *, face_width: float) -> dict[str, float]:
+    """Return one span of each hand and of the face of the reference, NaN where it is unknown.
+
+    A face that was not found is as wide as the ears are apart.
+    """
+    spans = {"right_hand": np.nan, "left_hand": np.nan, "face": face_width}
+    for name, ends in _SPANS.items():
+        part = getattr(reference, name)
+        if part is not None and confident(part[list(ends)]).all():
+            spans[name] = float(np.linalg.norm(part[ends[1], :2] - part[ends[0], :2]))
+    return spans
+
+
 def _parts(
     sequence: PoseSequence,
-    reference: Pose,
+    spans: dict[str, float],
     *,
     driver: Places,
     fitted: Places,
@@ -260,33 +335,29 @@ def _parts(
     parts["body"] = _joined(fitted[:, :18], parts["body"])
     for name in parts.keys() & {"left_hand", "right_hand", "face"}:
         joint = _CENTRES[name]
-        fallback = ratios["eye"] if name == "face" else ratios["forearm"]
-        ratio = _part_ratio(parts[name], getattr(reference, name), _SPANS[name], fallback)
+        fallback = ratios["face"] if name == "face" else ratios["forearm"]
+        ratio = _part_ratio(parts[name], _SPANS[name], wanted=spans[name], fallback=fallback)
         places = fitted[:, None, joint] + (parts[name][..., :2] - driver[:, None, joint]) * ratio
         parts[name] = _joined(places, parts[name])
     return parts
 
 
 def _part_ratio(
-    tracks: JointTracks, part: Joints | None, span: tuple[int, int], fallback: float
+    tracks: JointTracks, ends: tuple[int, int], *, wanted: float, fallback: float
 ) -> float:
     """Return the ratio of one span of a hand or face, if both show it and it is plausible."""
-    if part is None:
-        return fallback
-    seen = np.where(confident(tracks)[..., None], tracks[..., :2], np.nan)[:, list(span)]
-    wanted = np.where(confident(part)[:, None], part[:, :2], np.nan)[list(span)]
+    seen = np.where(confident(tracks)[..., None], tracks[..., :2], np.nan)[:, list(ends)]
     lengths = np.linalg.norm(np.diff(seen, axis=1), axis=-1)
     lengths = lengths[np.isfinite(lengths)]
-    length = float(np.linalg.norm(wanted[1] - wanted[0]))
-    if not lengths.size or not np.isfinite(length):
+    if not lengths.size or not np.isfinite(wanted):
         return fallback
-    ratio = length / max(float(np.percentile(lengths, LONGEST_PERCENTILE)), 1.0)
+    ratio = wanted / max(float(np.percentile(lengths, LONGEST_PERCENTILE)), 1.0)
     return ratio if 1 / MAX_DEVIATION < ratio / fallback < MAX_DEVIATION else fallback
 
 
 def _joined(places: Float[np.ndarray, "t j 2"], tracks: JointTracks) -> JointTracks:
-    """Return places with the tracks' confidences; a place that is not known is missing."""
-    known = np.isfinite(places).all(axis=-1, keepdims=True)
+    """Return places with the tracks' confidences; what either does not know is missing."""
+    known = (np.isfinite(places).all(axis=-1) & (tracks[..., 2] > 0))[..., None]
     return np.concatenate(
         [np.where(known, places, np.nan), np.where(known, tracks[..., 2:], 0)], axis=-1
     )

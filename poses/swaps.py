@@ -2,7 +2,8 @@
 
 Within each shot the sides of arms, legs and head are chosen so that the joints travel least
 (dynamic programming over two states), with a small price on every frame that is changed, so
-that what the detector said most of the time stands.
+that what the detector said most of the time stands. The points of a head lie close together, so
+that their way tells little; but a head does not look backwards, so its sides lie as the shoulders'.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ GROUPS = {
     "legs": ((8, 11), (9, 12), (10, 13)),
     "head": ((14, 15), (16, 17)),
 }
+SHOULDERS = (2, 5)
 CHANGE_PRICE = 0.01
 
 
@@ -37,7 +39,11 @@ def undo_swaps(
     for name, pairs in GROUPS.items():
         swapped = np.zeros(len(sequence), dtype=bool)
         for first, stop in shots(len(sequence), cuts):
-            swapped[first:stop] = _swapped(sequence.body[first:stop], pairs)
+            shot = mended.body[first:stop]
+            prices = np.tile([0.0, CHANGE_PRICE], (len(shot), 1))
+            if name == "head":
+                prices += _looks_backwards(shot, pairs)
+            swapped[first:stop] = _swapped(shot, pairs, prices)
         mended = mended.with_body(_exchanged(mended.body, pairs, swapped))
         if name == "arms":
             mended = _with_hands_exchanged(mended, swapped)
@@ -47,23 +53,42 @@ def undo_swaps(
     return mended, tuple(repairs)
 
 
-def _swapped(body: JointTracks, pairs: tuple[tuple[int, int], ...]) -> Bool[np.ndarray, " t"]:
+def _swapped(
+    body: JointTracks, pairs: tuple[tuple[int, int], ...], prices: Float[np.ndarray, "t 2"]
+) -> Bool[np.ndarray, " t"]:
     """Return the frames to exchange: the cheapest path through kept (0) and exchanged (1)."""
     kept, crossed = _travel(body, pairs)
-    price = np.array([0.0, CHANGE_PRICE])
-    total = price
+    total = prices[0]
     came_from = np.zeros((len(body), 2), dtype=int)
     for frame in range(1, len(body)):
         straight, across = kept[frame - 1], crossed[frame - 1]
         costs = total + np.array([[straight, across], [across, straight]])
         came_from[frame] = costs.argmin(axis=1)
-        total = costs.min(axis=1) + price
+        total = costs.min(axis=1) + prices[frame]
     state = int(total.argmin())
     path = np.zeros(len(body), dtype=bool)
     for frame in range(len(body) - 1, -1, -1):
         path[frame] = state
         state = came_from[frame, state]
     return path
+
+
+def _looks_backwards(
+    body: JointTracks, pairs: tuple[tuple[int, int], ...]
+) -> Float[np.ndarray, "t 2"]:
+    """Return how far the sides of a head, kept and exchanged, lie against those of the shoulders.
+
+    Measured along the shoulders in units of the body's usual size, none where they are unknown.
+    """
+    places = np.where(confident(body)[..., None], body[..., :2], np.nan)
+    sides = np.array([[right, left] for right, left in pairs])
+    across = places[:, sides[:, 1]] - places[:, sides[:, 0]]
+    known = np.isfinite(across).all(axis=-1, keepdims=True)
+    way = np.where(known, across, 0).sum(axis=1) / known.sum(axis=1).clip(min=1)
+    shoulders = places[:, SHOULDERS[1]] - places[:, SHOULDERS[0]]
+    width = np.linalg.norm(shoulders, axis=-1).clip(min=1.0)
+    alike = np.nan_to_num((way * shoulders).sum(axis=-1) / width) / body_height(body)
+    return np.column_stack([-alike, alike]).clip(min=0)
 
 
 def _travel(

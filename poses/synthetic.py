@@ -106,11 +106,13 @@ def _joints(body: Proportions, phase: Float[np.ndarray, " t"]) -> Float[np.ndarr
 
 
 def _place_head(joints: Float[np.ndarray, "t 18 3"], body: Proportions) -> None:
-    nose = joints[:, 1] + np.array([0, -body.head, 0])
-    joints[:, 0] = nose
+    width = 0.8 * body.eye + body.ear
+    middle = joints[:, 1] + np.array([0, -body.head, 0])
+    joints[:, 0] = middle + np.array([0, 0, 1.2 * width])
     for side, eye, ear in ((-1, 14, 16), (1, 15, 17)):
-        joints[:, eye] = nose + body.eye * np.array([0.8 * side, -0.6, 0])
-        joints[:, ear] = joints[:, eye] + body.ear * np.array([side, 0.2, 0])
+        aside = np.array([0.8 * side * body.eye, -0.6 * body.eye, 0])
+        joints[:, eye] = middle + aside + np.array([0, 0, 0.95 * width])
+        joints[:, ear] = middle + aside + body.ear * np.array([side, 0.2, 0])
 
 
 def _direction(

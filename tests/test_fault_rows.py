@@ -1,11 +1,20 @@
-"""The faults that a batch must bear have a test each, named by the row: `test_f1_...`."""
+"""The faults that must be borne have a test each, named by the row of the list: `test_f1_...`.
+
+F and B are those of files and batches, P of poses, R of references, V of driving videos.
+"""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-ROWS = [*(f"f{row}" for row in range(1, 12)), *(f"b{row}" for row in (*range(1, 8), 9, 10))]
+ROWS = [
+    *(f"f{row}" for row in range(1, 12)),
+    *(f"b{row}" for row in (*range(1, 8), 9, 10)),
+    *(f"p{row}" for row in range(1, 7)),
+    *(f"r{row}" for row in range(1, 15)),
+    *(f"v{row}" for row in range(1, 19)),
+]
 
 
 def rows_of(name: str) -> set[str]:

@@ -42,6 +42,21 @@ def test_legs_alone_are_turned_back_alone():
     np.testing.assert_array_equal(mended.body, sequence.body)
 
 
+def test_a_head_taken_for_its_mirror_image_most_of_the_time_is_turned_back():
+    sequence = walk(60)
+    frames = np.array([k for k in range(60) if k % 4])
+    mended, repairs = undo_swaps(exchanged(sequence, frames, (14, 15, 16, 17)))
+    np.testing.assert_array_equal(mended.body, sequence.body)
+    assert {repair.joint for repair in repairs} == {"head"}
+
+
+def test_a_head_of_a_body_that_turns_its_back_is_left_alone():
+    sequence = walk(60, turn=np.pi)
+    mended, repairs = undo_swaps(sequence)
+    assert repairs == ()
+    np.testing.assert_array_equal(mended.body, sequence.body)
+
+
 def test_a_new_shot_may_show_the_other_side():
     sequence = exchanged(walk(60), slice(30, 60))
     mended, repairs = undo_swaps(sequence, cuts=[30])

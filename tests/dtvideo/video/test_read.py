@@ -174,6 +174,18 @@ def test_v13_other_pixel_formats_are_converted(pixels: str, make_video: MakeVide
     assert numbers(make_video("a.mkv", 5, pixels=pixels)) == list(range(5))
 
 
+@pytest.mark.parametrize(("codec", "pixels"), [("prores_ks", "yuva444p10le"), ("qtrle", "argb")])
+def test_v13_video_with_alpha_is_read(codec: str, pixels: str, make_video: MakeVideo) -> None:
+    assert numbers(make_video("a.mov", 5, codec=codec, pixels=pixels)) == list(range(5))
+
+
+def test_v13_interlaced_video_is_read_and_told(make_video: MakeVideo) -> None:
+    path = make_video("a.mp4", 6, options={"x264-params": "tff=1"})
+    assert any("interlaced" in notice for notice in probe(path).notices)
+    assert numbers(path) == list(range(6))
+    assert not any("interlaced" in notice for notice in probe(make_video("b.mp4", 6)).notices)
+
+
 def test_v14_rate_that_is_no_rate_asks_for_one(make_video: MakeVideo) -> None:
     path = make_video("a.mkv", 3, rate=Fraction(1, 60), times=[Fraction(60 * k) for k in range(3)])
     with pytest.raises(MediaError, match=r"frame rate .* unusable.*--fps") as caught:
