@@ -54,12 +54,14 @@ def run(parser: Parser, words: Sequence[str]) -> int:
     """Parse, call and report; return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     signal.signal(signal.SIGINT, _interrupt)
+    going_on = "animate goes on with --resume"
     try:
         arguments = parser.parse_all(list(words))
+        going_on = getattr(arguments, "going_on", going_on)
         _quiet_libraries()
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
-        _tell("interrupted: what is finished is kept · animate goes on with --resume")
+        _tell(f"interrupted: what is finished is kept · {going_on}")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

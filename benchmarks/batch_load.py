@@ -1,6 +1,6 @@
 """A batch under load: many short clips, workers killed at random, and what it costs.
 
-python benchmarks/batch_load.py [--clips 200] [--workers 2] [--kill-seconds 4]
+python benchmarks/batch_load.py [--part timed|killed] [--clips 200] [--workers 2] [--kill-seconds 4]
 
 Three things are shown, each in a folder of its own under --folder:
  - with a worker killed by SIGKILL every few seconds, every clip ends done, exactly once, and with
@@ -67,26 +67,39 @@ class Outcome:
 def main() -> None:
     """Run the batches and print what was asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--part", choices=("timed", "killed"), help="one of the two (both)")
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--frames", type=int, default=4, help="of each clip")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kill-seconds", type=float, default=4.0, help="mean time between kills")
     parser.add_argument("--compared", type=int, help="clips of the runs that are timed (all)")
-    parser.add_argument("--all-threads", type=int, default=os.cpu_count())
+    parser.add_argument("--all-threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     root = options.folder or Path(tempfile.mkdtemp(prefix="batch-load-"))
-    print(f"results in {root}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
-    compared = options.compared or options.clips
+    usable = len(os.sched_getaffinity(0))
+    print(f"results in {root}; {usable} processors may be used, load {os.getloadavg()[0]:.1f}")
+    calm = batch(
+        root / "workers", options, clips=options.compared or options.clips, workers=options.workers
+    )
+    print_memory("without kills", calm.watch)
+    if options.part != "killed":
+        time_others(root, options, calm)
+    if options.part != "timed":
+        kill_workers(root, options, calm)
 
-    timed = {
-        "workers": batch(root / "timed", options, clips=compared, workers=options.workers),
-        "one": batch(root / "one", options, clips=compared, workers=1),
-        "all": batch(root / "all", options, clips=compared, workers=1, threads=options.all_threads),
-    }
-    print_throughput(timed, options.workers)
-    print_memory("without kills", timed["workers"].watch)
+
+def time_others(root: Path, options: argparse.Namespace, calm: Outcome) -> None:
+    """Render the clips with one worker, with one thread and with all, and compare the times."""
+    clips, threads = options.compared or options.clips, options.all_threads
+    one = batch(root / "one", options, clips=clips, workers=1)
+    every = batch(root / "all", options, clips=clips, workers=1, threads=threads)
+    print_throughput({"workers": calm, "one": one, "all": every}, options.workers)
+
+
+def kill_workers(root: Path, options: argparse.Namespace, calm: Outcome) -> None:
+    """Render all clips while workers are killed, and compare with those of the calm run."""
     killed = batch(
         root / "killed",
         options,
@@ -94,7 +107,7 @@ def main() -> None:
         workers=options.workers,
         kill_seconds=options.kill_seconds,
     )
-    print_care(root / "killed", killed, truth=timed["workers"].frames)
+    print_care(root / "killed", killed, truth=calm.frames)
     print_memory("with kills", killed.watch)
 
 

@@ -5,8 +5,8 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 
 import argparse
 import json
-import shlex
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         add_manifest(tool)
         if name != "check":
             _add_running(tool)
+            tool.set_defaults(going_on="the same command goes on")
     tools.choices["retry"].add_argument("names", metavar="CLIP", nargs="*")
     for name, command, text in (
         ("status", _status, "tell the state of every clip"),
@@ -63,7 +64,9 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
 def add_replay(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `dtvideo replay`."""
     parser.add_argument("sidecar", metavar="SIDECAR", type=Path)
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("-o", "--output", metavar="OUT", type=Path, help="keep the new result")
+    what.add_argument("--compare", action="store_true", help="keep nothing, only compare")
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--progress", metavar="bar|json|none", default="bar")
     parser.set_defaults(command=_replay)
@@ -112,48 +115,62 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return _render(arguments, states=("done", "failed"), names=())
+    return _render(arguments, _clips(arguments), states=("done", "failed"), names=())
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    return _render(arguments, states=("failed", "cancelled"), names=arguments.names)
+    clips = _clips(arguments)
+    return _render(arguments, clips, states=("failed", "cancelled"), names=arguments.names)
 
 
-def _render(arguments: argparse.Namespace, **which: Any) -> int:
+def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> int:
     from dataclasses import replace
 
-    from pipelines.batch import BatchSettings, run_batch, table
-    from pipelines.batch_report import write_report
+    from pipelines.batch import BatchSettings, batch_folder, run_batch
+    from pipelines.batch_report import by_message, retry_command, write_report
 
-    clips = _clips(arguments)
     if arguments.overwrite:
         clips = [replace(clip, job=replace(clip.job, overwrite=True)) for clip in clips]
     settings = BatchSettings(arguments.workers, arguments.stall, ray=arguments.ray)
-    records = run_batch(arguments.manifest, clips, settings, tell=_teller(len(clips)), **which)
-    _tell(f"report: {write_report(arguments.manifest)}")
+    words = ["--output", str(arguments.output)] if arguments.output else []
+    words += ["--allow-outside"] if arguments.allow_outside else []
+    _tell(f"{len(clips)} clips; states, logs and report: {batch_folder(arguments.manifest)}")
+    tell = _teller(len(clips) if "done" in which["states"] else None)
+    records = run_batch(arguments.manifest, clips, settings, tell=tell, **which)
+    _tell(f"report: {write_report(arguments.manifest, words)}")
     failed = [record for record in records if record.state == "failed"]
     if not failed:
         return 0
-    _tell(table(failed))
-    again = ["dtvideo", "batch", "retry", str(arguments.manifest)]
-    again += ["--output", str(arguments.output)] if arguments.output else []
-    again += ["--allow-outside"] if arguments.allow_outside else []
-    _tell(f"to render these again: {shlex.join(again)}")
+    _tell(f"{len(failed)} of {len(clips)} clips failed:")
+    for message, names in by_message(failed).items():
+        _tell(f"{message}\n    {', '.join(names)}")
+    _tell(f"to render only these again: {retry_command(arguments.manifest, words)}")
     return SOME_FAILED
 
 
-def _teller(total: int) -> Callable[[Any], None]:
-    """Return what tells of each clip: the path of its result, or what went wrong."""
-    count = 0
+def _teller(total: int | None) -> Callable[[Any], None]:
+    """Return what tells of each clip: its result or what went wrong, and how long others take."""
+    count, start = 0, time.monotonic()
 
     def tell(record: Any) -> None:
         nonlocal count
         count += 1
-        _tell(f"[{count}/{total}] {record.state} {record.name} {record.message}".rstrip())
+        place = f"{count}/{total}" if total else f"{count}"
+        if total and count < total:
+            rest = (time.monotonic() - start) / count * (total - count)
+            place += f", about {_minutes(rest)} left"
+        _tell(f"[{place}] {record.state} {record.name} {record.message}".rstrip())
         if record.state == "done":
             print(record.output, flush=True)
 
     return tell
+
+
+def _minutes(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -175,6 +192,8 @@ def _cancel(arguments: argparse.Namespace) -> int:
     from pipelines.batch import open_batch
 
     with open_batch(arguments.manifest) as store:
+        for name in arguments.names:
+            store.get(name)
         for name in store.cancel(arguments.names or None):
             print(name)
     return 0
@@ -202,15 +221,16 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     from pipelines.progress import create_progress
-    from pipelines.replay import replay
+    from pipelines.replay import compare, replay
 
-    comparison = replay(
-        arguments.sidecar,
-        arguments.output,
-        overwrite=arguments.overwrite,
-        progress=create_progress(arguments.progress),
-    )
-    print(arguments.output)
+    progress = create_progress(arguments.progress)
+    if arguments.compare:
+        comparison = compare(arguments.sidecar, progress)
+    else:
+        comparison = replay(
+            arguments.sidecar, arguments.output, overwrite=arguments.overwrite, progress=progress
+        )
+        print(arguments.output)
     _tell(comparison.describe())
     return 0 if comparison.is_equal else 5
 

@@ -4,8 +4,10 @@ import html
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import quote
 
@@ -16,16 +18,39 @@ from pipelines.job import FRAME_NUMBER, is_folder
 from pipelines.job_store import STATES, ClipRecord
 from pipelines.verify import read_sidecar
 
-WIDTH, HEIGHT = 600, 120
+WIDTH, HEIGHT = 720, 120
 DOUBTFUL_POSE = 0.5
+STAGES = {"model": "#8899bb", "reading": "#88b0a0", "render": "#336699", "write": "#c0a060"}
+"""What the time of a clip went into, and its colour."""
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em; padding: 0 1em }
+:root { --red: #b3261e; --green: #1b6e3c; --grey: #6b6b6b; --line: #ddd; --pale: #f6f6f4 }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 84em; padding: 0 1.5em }
+h1 { margin: 0 0 .2em } h2 { margin: 1.6em 0 .4em; font-size: 1.2em }
+code { background: var(--pale); padding: .15em .4em; border-radius: 4px; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100% }
-td, th { border-bottom: 1px solid #ddd; padding: .3em .6em; text-align: left; vertical-align: top }
-img { max-width: 28em; max-height: 9em }
-.failed, .doubtful { color: #a00 } .done { color: #060 } .cancelled { color: #777 }
-svg { background: #f6f6f6; overflow: visible } svg text { font-size: 12px; fill: #777 }
+td, th { border-bottom: 1px solid var(--line); padding: .5em .6em; text-align: left;
+  vertical-align: top }
+th { position: sticky; top: 0; background: #fff; font-size: .85em; color: var(--grey) }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+.clip { overflow-wrap: anywhere; min-width: 9em; max-width: 18em }
+img { display: block; width: 26em; max-width: 100%; border: 1px solid var(--line) }
+.bar { display: flex; height: 10px; overflow: hidden; border-radius: 5px; margin: .6em 0 }
+.time { width: 7em; height: 6px; margin: .3em 0 0 }
+.key::before { content: ""; display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 1em;
+  background: var(--colour); border-radius: 2px }
+.failed, .doubtful { color: var(--red) } .done { color: var(--green) }
+.waiting, .running, .cancelled, .small { color: var(--grey) } .small { font-size: .85em }
+.fault { border-left: 3px solid var(--red); padding: .1em 0 .1em .8em; margin: .8em 0 }
+svg { background: var(--pale); overflow: visible; margin: 0 5em 2em 0 }
+svg text { font-size: 12px; fill: #777 }
 """
+STATE_COLOURS = {
+    "done": "#1b6e3c",
+    "failed": "#b3261e",
+    "cancelled": "#999",
+    "running": "#336699",
+    "waiting": "#ddd",
+}
 LEGEND = """
 <p>Quality is measured on the frames of the result. <b>Identity</b>: how far the character's mean
 colour is from the reference's (delta E of CIE 1976, about 2 is just visible). <b>Flicker</b>: mean
@@ -33,38 +58,108 @@ change of neighbouring frames on the character, of 255; fast motion has more. <b
 joints that a detector finds within 0.2 torso lengths of where they should be; a dash where no
 detector finds the character's own pose in the reference. <b>Blank</b>: frames of one colour;
 <b>still</b>: frames equal to the one before although the pose moved. A frame that is not finite
-(NaN) fails its clip.
+(NaN) fails its clip. Doubtful figures are red: a pose below 0.5, any blank or still frame.
 """
+FIGURES = ("identity", "flicker", "pose", "blank", "still")
 
 
-def write_report(manifest: Path) -> Path:
-    """Write the page of a batch beside its states and return its path."""
+def write_report(manifest: Path, words: Sequence[str] = ()) -> Path:
+    """Write the page of a batch beside its states and return its path.
+
+    words: what the command that goes on needs behind the manifest.
+    """
     with open_batch(manifest) as store:
         records = store.records()
     path = batch_folder(manifest) / "report.html"
     with atomic_path(path) as temporary:
-        temporary.write_text(page(manifest, records), encoding="utf-8")
+        temporary.write_text(page(manifest, records, words), encoding="utf-8")
     return path
 
 
-def page(manifest: Path, records: Sequence[ClipRecord]) -> str:
-    """Return the page: counts, how to go on, progress over time, and every clip."""
-    counts = {state: sum(record.state == state for record in records) for state in STATES}
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    command = shlex.join(["dtvideo", "batch", "retry", str(manifest)])
-    again = f"<p>To render the failed ones again: <code>{_text(command)}</code>"
-    rows = "\n".join(_row(record, batch_folder(manifest)) for record in records)
-    name = _text(manifest.name)
+def page(manifest: Path, records: Sequence[ClipRecord], words: Sequence[str] = ()) -> str:
+    """Return the page: counts, progress over time, what failed and how to go on, every clip."""
+    folder, name = batch_folder(manifest), _text(manifest.name)
+    rows = "\n".join(_row(record, folder) for record in records)
+    heads = "".join(f'<th class="number">{each}' for each in ("seconds", *FIGURES))
     return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{name}</title><style>{STYLE}</style>
 <h1>{name}</h1>
-<p>{len(records)} clips: {told}; {sum(record.seconds for record in records):.0f} s of work
-{again if counts["failed"] else ""}
+{_summary(records)}
 {progress_plot(records)}
-<table><tr><th>clip<th>state<th>tries<th>frames<th>seconds<th>quality<th>sheet</tr>
+{_failures(records, retry_command(manifest, words))}
+{_doubts(records)}
+<h2>Clips</h2>
+<p class="small">Seconds went into{_stage_keys()}</p>
+<table><tr><th>clip<th>state{heads}<th>reference, motion, result</tr>
 {rows}
 </table>{LEGEND}</html>
 """
+
+
+def _summary(records: Sequence[ClipRecord]) -> str:
+    """Return the counts in words and as a bar, and what the clips took."""
+    counts = {state: sum(record.state == state for record in records) for state in STATES}
+    told = ", ".join(
+        f'<span class="{state}">{count} {state}</span>' for state, count in counts.items() if count
+    )
+    bar = "".join(
+        f'<div style="flex:{count};background:{STATE_COLOURS[state]}"></div>'
+        for state, count in counts.items()
+        if count
+    )
+    frames = sum(record.frames for record in records)
+    seconds = sum(record.seconds for record in records)
+    took = f"{frames} frames, {_duration(seconds)} of work"
+    each = [record.seconds / record.frames for record in records if record.frames]
+    pace = f", {median(each):.1f} s a frame (median)" if each else ""
+    return f'<p>{len(records)} clips: {told}; {took}{pace}<div class="bar">{bar}</div>'
+
+
+def retry_command(manifest: Path, words: Sequence[str] = ()) -> str:
+    """Return the command that renders only the failed clips again, fit for pasting."""
+    return shlex.join(["dtvideo", "batch", "retry", str(manifest), *words])
+
+
+def _failures(records: Sequence[ClipRecord], command: str) -> str:
+    """Return every fault with the clips that have it, and how to render these again."""
+    failed = [record for record in records if record.state == "failed"]
+    if not failed:
+        return ""
+    told = "".join(
+        f'<div class="fault">{_text(message)}<br><span class="small">{_text(", ".join(names))}'
+        "</span></div>"
+        for message, names in by_message(failed).items()
+    )
+    return (
+        f'<h2 class="failed">{len(failed)} failed</h2>{told}'
+        f"<p>To render only these again: <code>{_text(command)}</code>"
+    )
+
+
+def _doubts(records: Sequence[ClipRecord]) -> str:
+    """Return links to the finished clips whose figures are doubtful."""
+    doubtful = [record for record in records if any(_figures(record).doubtful)]
+    links = ", ".join(f'<a href="#{_anchor(each)}">{_text(each.name)}</a>' for each in doubtful)
+    return f"<h2>{len(doubtful)} to look at</h2><p>{links}" if doubtful else ""
+
+
+def by_message(records: Iterable[ClipRecord]) -> dict[str, list[str]]:
+    """Return the names of clips by what went wrong, in order; a clip's own name counts as any."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        message = record.message.replace(f": {record.name}: ", ": ")
+        found.setdefault(message, []).append(record.name)
+    return found
+
+
+def _duration(seconds: float) -> str:
+    """Return a time in the units that a person would use."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def progress_plot(records: Sequence[ClipRecord]) -> str:
@@ -88,29 +183,45 @@ def progress_plot(records: Sequence[ClipRecord]) -> str:
     )
     words = (
         f'<text x="0" y="{HEIGHT + 16}">0 s</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT + 16}" text-anchor="end">{span:.0f} s</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT + 16}" text-anchor="end">{_duration(span)}</text>'
         f'<text x="{WIDTH + 6}" y="10">{len(records)} clips</text>'
     )
     size = f'width="{WIDTH}" height="{HEIGHT}"'
     return (
-        f"<p>Clips that had ended, failed ones in red<br>"
-        f'<svg {size} style="margin: 0 5em 2em 0">{line}{marks}{words}</svg>'
+        f'<p class="small">Clips that had ended over time, failed ones in red</p>'
+        f"<svg {size}>{line}{marks}{words}</svg>"
     )
 
 
-def quality_words(told: Mapping[str, Any]) -> tuple[str, bool]:
-    """Return the figures of a side-car's quality in a line, and whether one is doubtful."""
+@dataclass(frozen=True)
+class Figures:
+    """The figures of a clip in the order of FIGURES, as words; which of them are doubtful."""
+
+    words: tuple[str, ...] = ("",) * len(FIGURES)
+    doubtful: tuple[bool, ...] = (False,) * len(FIGURES)
+
+
+def figures(told: Mapping[str, Any]) -> Figures:
+    """Return the figures of a side-car's quality; nothing when it has none."""
     if not told:
-        return "", False
+        return Figures()
     pose = told.get("pose")
     share = pose["pck_0.2"] if pose else None
     blank, still = len(told["blank_frames"]), len(told["still_frames"])
-    words = (
-        f"identity {_number(told['identity_delta_e'])}, flicker {_number(told['flicker'])}, "
-        f"pose {_number(share)}{' by ' + pose['detector'] if pose else ''}, "
-        f"{blank} blank, {still} still"
+    return Figures(
+        (
+            _number(told["identity_delta_e"]),
+            _number(told["flicker"]),
+            _number(share),
+            str(blank),
+            str(still),
+        ),
+        (False, False, share is not None and share < DOUBTFUL_POSE, blank > 0, still > 0),
     )
-    return words, bool(blank or still or (share is not None and share < DOUBTFUL_POSE))
+
+
+def _figures(record: ClipRecord) -> Figures:
+    return figures(_told(record).get("quality", {}))
 
 
 def _number(value: float | None) -> str:
@@ -121,23 +232,63 @@ def _row(record: ClipRecord, folder: Path) -> str:
     output = Path(record.output)
     sheet = _companion(output, ".sheet.png")
     link = _link(sheet, folder)
-    picture = f'<a href="{link}"><img src="{link}" alt=""></a>' if sheet.exists() else ""
-    words, doubtful = quality_words(_quality(output) if record.state == "done" else {})
+    picture = (
+        f'<a href="{link}"><img src="{link}" alt="" loading="lazy"></a>' if sheet.exists() else ""
+    )
+    name = _text(record.name)
+    if record.state == "done":
+        name = f'<a href="{_link(output, folder)}">{name}</a>'
+    found = _figures(record)
+    cells = "".join(
+        f'<td class="number{" doubtful" if doubtful else ""}">{_text(words)}'
+        for words, doubtful in zip(found.words, found.doubtful, strict=True)
+    )
+    tries = f'<br><span class="small">{record.tries} tries</span>' if record.tries > 1 else ""
+    frames = f'<br><span class="small">{record.frames} frames</span>' if record.frames else ""
+    told = record.message if record.state != "failed" else ""  # what failed is told above
+    message = f'<br><span class="small">{_text(told)}</span>' if told else ""
     return (
-        f'<tr><td><a href="{_link(output, folder)}">{_text(record.name)}</a>'
-        f'<td class="{record.state}">{record.state}<br>{_text(record.message)}'
-        f"<td>{record.tries}<td>{record.frames}<td>{record.seconds:.1f}"
-        f'<td class="{"doubtful" if doubtful else "fine"}">{_text(words)}<td>{picture}</tr>'
+        f'<tr id="{_anchor(record)}"><td class="clip">{name}{frames}'
+        f'<td class="clip"><span class="{record.state}">{record.state}</span>{tries}{message}'
+        f'<td class="number">{record.seconds:.1f}{_stage_bar(record)}{cells}<td>{picture}</tr>'
     )
 
 
-def _quality(output: Path) -> dict[str, Any]:
-    """Return the figures in the side-car of a result, none where there is no side-car."""
+def _stage_bar(record: ClipRecord) -> str:
+    """Return a bar of what the time of a finished clip went into."""
+    told = _told(record).get("timings_seconds", {})
+    spent = dict.fromkeys(STAGES, 0.0)
+    for name, seconds in told.items():
+        stage = name.split()[-1] if name.split()[-1] in STAGES else "reading"
+        spent[stage] += seconds
+    spent["write"] = max(0.0, record.seconds - sum(spent.values()))
+    parts = "".join(
+        f'<div style="flex:{spent[stage]:.2f};background:{colour}" '
+        f'title="{stage} {spent[stage]:.1f} s"></div>'
+        for stage, colour in STAGES.items()
+    )
+    return f'<div class="bar time">{parts}</div>' if told else ""
+
+
+def _stage_keys() -> str:
+    return "".join(
+        f'<span class="key" style="--colour:{colour}">{stage}</span>'
+        for stage, colour in STAGES.items()
+    )
+
+
+def _told(record: ClipRecord) -> dict[str, Any]:
+    """Return the side-car of a finished clip, nothing where there is none."""
+    if record.state != "done":
+        return {}
     try:
-        told: dict[str, Any] = read_sidecar(_companion(output, ".json")).get("quality", {})
+        return read_sidecar(_companion(Path(record.output), ".json"))
     except MediaError:
         return {}
-    return told
+
+
+def _anchor(record: ClipRecord) -> str:
+    return html.escape(quote(record.name, safe=""))
 
 
 def _companion(output: Path, suffix: str) -> Path:

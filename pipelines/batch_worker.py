@@ -18,12 +18,6 @@ from threading import Thread
 from typing import Any
 
 BEAT_SECONDS = 0.5
-PER_CLIP = {
-    *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
-    *("prompt", "negative_prompt", "seed", "steps", "size", "frames", "rate", "background"),
-    *("profile", "studio", "c2pa_cert", "c2pa_key"),
-}
-"""Settings that differ from clip to clip and do not touch the model."""
 FEWER = "there is too little for this clip · run fewer workers, or give it cache_memory"
 TERMINATED = 143
 BUG = 1
@@ -42,16 +36,18 @@ def serve(connection: Connection, *, threads: int, log: Path, device: int | None
     _log_to(log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    load = _remember_last()
+    from pipelines.kept import Kept
+
+    kept = Kept()
     while True:
         try:
             settings = connection.recv()
         except EOFError:
             return
-        connection.send(_answer(settings, connection, load))
+        connection.send(_answer(settings, connection, kept))
 
 
-def _answer(settings: dict[str, Any], connection: Connection, load: Any) -> tuple[Any, ...]:
+def _answer(settings: dict[str, Any], connection: Connection, kept: Any) -> tuple[Any, ...]:
     """Render one job and say how it ended."""
     from dtvideo.errors import lacks_memory
     from pipelines.job import job_from_plain
@@ -59,7 +55,7 @@ def _answer(settings: dict[str, Any], connection: Connection, load: Any) -> tupl
     from poses.errors import ExplainedError
 
     try:
-        result = render(job_from_plain(settings), PipeProgress(connection), load=load)
+        result = render(job_from_plain(settings), PipeProgress(connection), kept=kept)
     except ExplainedError as error:
         return "failed", error.exit_code, str(error)
     except Exception as error:
@@ -93,23 +89,6 @@ class PipeProgress:
 
     def notice(self, text: str) -> None:
         """Keep quiet; the side-car holds the notices."""
-
-
-def _remember_last() -> Any:
-    """Return a loader of models that keeps the last one, for clips that share it."""
-    from pipelines.render import load_described
-
-    kept: dict[str, Any] = {}
-
-    def load(job: Any) -> Any:
-        settings = {name: told for name, told in job.settings().items() if name not in PER_CLIP}
-        key = repr(settings)
-        if key not in kept:
-            kept.clear()
-            kept[key] = load_described(job)
-        return kept[key]
-
-    return load
 
 
 def _end_with_parent() -> None:

@@ -7,7 +7,7 @@ that was stopped goes on at the frame where it stopped; the movie is made from t
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -24,11 +24,12 @@ from pipelines.clip_settings import ClipSettings
 from pipelines.deliver import check_inputs, check_outputs, has_sound, plates, publish
 from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob
-from pipelines.load_model import clip_settings, describe_model, load_model, native_side
+from pipelines.kept import Kept
+from pipelines.load_model import clip_settings, native_side
 from pipelines.motion import chosen_indices, frame_slice
 from pipelines.people_picture import save_people
 from pipelines.pose_check import judge
-from pipelines.prepare import choose_size, load_reference, prepare_driver, prepare_reference
+from pipelines.prepare import choose_size, load_reference, prepare_driver
 from pipelines.prepared import Prepared
 from pipelines.progress import Progress, SilentProgress
 from pipelines.sidecar import Sidecar, environment, set_threads
@@ -70,32 +71,21 @@ class _Setup:
     sidecar: Sidecar
 
 
-Load = Callable[[RenderJob], tuple[AnimationBase, dict[str, object]]]
-
-
-def load_described(job: RenderJob) -> tuple[AnimationBase, dict[str, object]]:
-    """Load the model of a job and describe it for the side-car."""
-    pipeline = load_model(job)
-    return pipeline, describe_model(job, pipeline)
-
-
-def render(
-    job: RenderJob, progress: Progress | None = None, *, load: Load = load_described
-) -> Result:
+def render(job: RenderJob, progress: Progress | None = None, *, kept: Kept | None = None) -> Result:
     """Render one clip and return the paths of what was written.
 
     A job with `resume` goes on in the work folder that an earlier run left, and renders nothing
-    when the result is there, whole, and made by the same recipe. `load` gives the model, described.
+    when the result is there, whole, and made by the same recipe. kept: what an earlier render left.
     Raises: UsageError, MediaError, PoseError, ModelError, QualityError, ResourceError and
     OutputError, each before anything is published.
     """
     start = time.monotonic()
-    progress = progress or SilentProgress()
+    progress, kept = progress or SilentProgress(), kept or Kept()
     check_inputs(job)
     if not job.resume:
         check_outputs(job)
     with open_work(job) as work:
-        setup = _set_up(job, progress, load)
+        setup = _set_up(job, progress, kept)
         sidecar = setup.sidecar
         if job.resume and is_done(job.beside(".json"), sidecar.recipe_hash):
             frames = read_sidecar(job.beside(".json"))["frames"]["count"]
@@ -104,7 +94,7 @@ def render(
             check_outputs(job)
         recipe = {"recipe_hash": sidecar.recipe_hash, **environment()}
         work.begin(recipe, again=job.overwrite)
-        prepared = _prepare(job, setup, progress)
+        prepared = _prepare(job, setup, progress, kept)
         frames = len(prepared.driver)
         check_space(job, size=prepared.size, frames=frames, kept=work.frames.held)
         _tell_people(job, prepared, progress)
@@ -119,17 +109,18 @@ def prepare(job: RenderJob, progress: Progress) -> Prepared:
     """Check the inputs and outputs, load the model, and prepare reference and motion."""
     check_inputs(job)
     check_outputs(job)
-    return _prepare(job, _set_up(job, progress, load_described), progress)
+    kept = Kept()
+    return _prepare(job, _set_up(job, progress, kept), progress, kept)
 
 
-def _set_up(job: RenderJob, progress: Progress, load: Load) -> _Setup:
+def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
     """Open the inputs and load the model; the side-car knows its recipe from here on."""
     sidecar = Sidecar(job)
     loaded, info = _open_inputs(job, sidecar)
     if job.threads is not None:
         set_threads(job.threads)
     with _timed(sidecar, "load model"), progress.stage("load model", None):
-        pipeline, sidecar.model = load(job)
+        pipeline, sidecar.model = kept.model(job)
     settings = clip_settings(job, pipeline)
     size, notices = choose_size(
         loaded.rgb.shape[1::-1],
@@ -150,11 +141,11 @@ def _set_up(job: RenderJob, progress: Progress, load: Load) -> _Setup:
     return _Setup(pipeline, settings, size, loaded, info, sidecar)
 
 
-def _prepare(job: RenderJob, setup: _Setup, progress: Progress) -> Prepared:
+def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> Prepared:
     """Prepare the reference and the motion."""
     sidecar, info = setup.sidecar, setup.info
     with _timed(sidecar, "read reference"), progress.stage("read reference", None):
-        reference = prepare_reference(job, setup.loaded, size=setup.size)
+        reference = kept.reference(job, setup.loaded, size=setup.size, inputs=sidecar.inputs)
     with _timed(sidecar, "read motion"):
         driver = prepare_driver(job, info, reference.pose, progress=progress)
     sidecar.notices += (*reference.notices, *(info.notices if info else ()), *driver.notices)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dtvideo.errors import MediaError
 from pipelines.job import job_from_plain
@@ -34,6 +35,17 @@ class Comparison:
         return (
             f"{len(self.different)} of {self.frames} frames differ, first {self.different[0]}{why}"
         )
+
+
+def compare(sidecar: Path, progress: Progress) -> Comparison:
+    """Render again what a side-car tells, compare the frames, and keep nothing else.
+
+    Raises: as `replay`.
+    """
+    settings = read_sidecar(sidecar)["recipe"]["job"]
+    name = job_from_plain(settings, beside=sidecar.parent.resolve()).target.name
+    with TemporaryDirectory(prefix="dtvideo-replay-") as folder:
+        return replay(sidecar, Path(folder) / name, overwrite=False, progress=progress)
 
 
 def replay(sidecar: Path, output: Path, *, overwrite: bool, progress: Progress) -> Comparison:

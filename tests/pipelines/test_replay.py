@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import cli
 from dtvideo.errors import MediaError
 from pipelines.job import job_from_plain
 from pipelines.progress import SilentProgress
@@ -39,6 +40,27 @@ def test_a_result_can_be_rendered_again_from_its_side_car_alone(made, tmp_path):
     )
     assert again.is_equal
     assert again.describe() == "all 2 frames are equal"
+
+
+@pytest.mark.parametrize("output", ["x.mp4", "shot.%04d.png", "frames"])
+def test_comparing_alone_keeps_nothing(made, tmp_path, capsys, output, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "empty"))
+    (tmp_path / "empty").mkdir()
+    job = job_from_plain(read_sidecar(made.sidecar)["recipe"]["job"], beside=tmp_path)
+    sidecar = made.sidecar
+    if output != "x.mp4":
+        sidecar = render(replace(job, output=tmp_path / output)).sidecar
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["replay", str(sidecar), "--compare", "--progress", "none"])
+    assert capsys.readouterr() == ("", "all 2 frames are equal\n")
+    assert sorted(tmp_path.rglob("*")) == before
+    told = json.loads(sidecar.read_text())
+    told["frames"]["sha256_of_rgb"][1] = "0"
+    sidecar.write_text(json.dumps(told))
+    with pytest.raises(SystemExit, match="5"):
+        cli.main(["replay", str(sidecar), "--compare", "--progress", "none"])
+    assert "1 of 2 frames differ, first 1" in capsys.readouterr().err
 
 
 def test_a_folder_that_has_travelled_with_its_model_can_be_rendered_again(
