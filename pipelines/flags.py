@@ -347,6 +347,12 @@ def add_running(group: argparse._ArgumentGroup) -> None:
         type=reader("parse_bytes"),
         help="limit for the picture's features, such as 4G",
     )
+    group.add_argument(
+        "--memory",
+        metavar="high|balanced|low",
+        default="high",
+        help="how much of a GPU's memory the model may take; less is slower (high)",
+    )
     group.add_argument("--threads", metavar="N", type=int, help="processor threads")
     group.add_argument("--strict", action="store_true", help="an error where a guess is made")
     group.add_argument("--overwrite", action="store_true", help="replace what is there")
