@@ -152,22 +152,6 @@ def test_a_single_file_gives_the_frames_of_the_folder(components, checkpoint):
     assert np.array_equal(first_frame(load_pipeline(str(checkpoint))), expected)
 
 
-def test_a_single_file_finds_its_configuration_in_the_hub_cache(checkpoint, empty_hub_cache):
-    expected = first_frame(load_pipeline(str(checkpoint)))
-    controlnet = shutil.move(checkpoint.parent / "hero/controlnet", checkpoint.parent / "pose")
-    name = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    shutil.move(checkpoint.parent / "hero", in_cache(empty_hub_cache, name))
-    loaded = load_pipeline(str(checkpoint), controlnet=str(controlnet))
-    assert np.array_equal(first_frame(loaded), expected)
-
-
-def test_m1_a_single_file_without_configuration_names_the_folder_to_supply(checkpoint):
-    shutil.rmtree(checkpoint.parent / "hero")
-    error = refusal(checkpoint)
-    assert error.code == "M1"
-    assert str(checkpoint.parent / "hero") in error.remedy
-
-
 def test_m5_a_single_file_that_lacks_weights_is_refused(checkpoint):
     weights = load_file(checkpoint)
     del weights["model.diffusion_model.out.2.bias"]
