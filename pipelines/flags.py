@@ -304,7 +304,11 @@ def add_sampling(group: argparse._ArgumentGroup) -> None:
     """Add how a picture is denoised and guided."""
     group.add_argument("--seed", metavar="N", type=int, default=0)
     group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
-    group.add_argument("--scheduler", metavar="NAME", help="ddim, euler, dpm++, unipc or lcm")
+    group.add_argument(
+        "--scheduler",
+        metavar="NAME",
+        help="ddim, euler, euler-a, dpm++, unipc, lcm, tcd, turbo, lightning or hyper",
+    )
     group.add_argument("--guidance", metavar="MODE", help="interleaved, averaged, text or none")
     group.add_argument("--ref-guidance", dest="reference_guidance", metavar="S", type=float)
     group.add_argument("--text-guidance", metavar="S", type=float)

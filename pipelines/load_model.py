@@ -33,7 +33,12 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
     "unipc": ("UniPCMultistepScheduler", {}),
     "lcm": ("LCMScheduler", {}),
+    "tcd": ("TCDScheduler", {}),
+    "turbo": ("EulerAncestralDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    "lightning": ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    "hyper": ("DDIMScheduler", {"timestep_spacing": "trailing"}),
 }
+"""Samplers by name; the last five are for models and LoRAs that take 1 to 8 steps."""
 
 
 def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> AnimationBase:

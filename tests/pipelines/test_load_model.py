@@ -13,10 +13,17 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from dtvideo.denoise import prepare_scheduler
 from dtvideo.errors import ModelError, ResourceError, UsageError
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
-from pipelines.load_model import add_loras, describe_model, load_model, load_pipeline
+from pipelines.load_model import (
+    add_loras,
+    describe_model,
+    load_model,
+    load_pipeline,
+    make_scheduler,
+)
 from poses.types import Pose
 from tests.hub import in_cache
 from tests.single_file import original_checkpoint
@@ -277,6 +284,17 @@ def test_m6_a_part_whose_own_file_names_another_class_is_refused(copied):
 def test_a_scheduler_that_warms_up_renders_too(components):
     pndm = PNDMScheduler.from_config(components["scheduler"].config, skip_prk_steps=True)
     assert first_frame(AnimationPipeline(**{**components, "scheduler": pndm})).std() > 1
+
+
+@pytest.mark.parametrize("name", ["lcm", "tcd", "turbo", "lightning", "hyper"])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_few_steps_begin_where_nothing_but_noise_is_left(components, name, steps):
+    """The first of few steps must see pure noise, timestep 999, or the picture keeps some."""
+    scheduler = make_scheduler(name, components["scheduler"])
+    times = prepare_scheduler(scheduler, steps=steps).timesteps
+    assert (len(times), int(times[0])) == (steps, 999)
+    frame = first_frame(AnimationPipeline(**{**components, "scheduler": scheduler}))
+    assert frame.std() > 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
