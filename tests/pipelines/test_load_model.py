@@ -358,6 +358,37 @@ def test_a_lora_with_kohyas_names_does_the_same(own_folder, lora, tmp_path):
     assert np.array_equal(*frames)
 
 
+@pytest.mark.parametrize("form", ["diffusers", "kohya"])
+def test_a_lora_of_the_text_encoder_as_files_name_it_changes_its_words(
+    own_folder, components, tmp_path, form
+):
+    """Files say `text_model`, as older transformers did; kohya's scripts adapt every layer."""
+    torch.manual_seed(0)
+    expected, weights = {}, {}
+    for name, layer in components["text_encoder"].named_modules():
+        if name.endswith(("_proj", "fc1", "fc2")):
+            down, up = torch.randn(2, layer.in_features), torch.randn(layer.out_features, 2)
+            expected[name] = layer.weight + up @ down
+            stem = f"text_model.{name}"
+            if form == "diffusers":
+                weights[f"text_encoder.{stem}.lora_A.weight"] = down
+                weights[f"text_encoder.{stem}.lora_B.weight"] = up
+            else:
+                stem = f"lora_te_{stem.replace('.', '_')}"
+                weights[f"{stem}.lora_down.weight"], weights[f"{stem}.lora_up.weight"] = down, up
+                weights[f"{stem}.alpha"] = torch.tensor(2.0)
+    save_file(weights, tmp_path / "words.safetensors")
+    pipeline = load_pipeline(str(own_folder))
+    add_loras(pipeline, [(str(tmp_path / "words.safetensors"), 1.0)])
+    for module in pipeline.text_encoder.modules():
+        if hasattr(module, "merge"):
+            module.merge()
+    assert len(expected) == 12
+    for name, weight in expected.items():
+        found = pipeline.text_encoder.get_submodule(name).base_layer.weight
+        torch.testing.assert_close(found, weight, atol=1e-5, rtol=1e-5)
+
+
 def test_a_tokenizer_in_the_older_layout_gives_the_same_tokens(copied):
     folder = copied / "tokenizer"
     expected = load_pipeline(str(copied)).tokenizer("a girl dancing").input_ids
