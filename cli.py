@@ -87,7 +87,7 @@ def report(error: Exception) -> int:
         _tell(str(error))
         return error.exit_code
     if lacks_memory(error):
-        _tell("error[F4]: memory: the machine has too little · lower --size or --cache-memory")
+        _tell("error[F4]: memory: there is too little · lower --memory, --size or --cache-memory")
         return 7
     _tell(_save_traceback(error))
     return 1

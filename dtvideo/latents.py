@@ -1,7 +1,8 @@
 """Pictures to latents and back, and the noise that a frame starts from."""
 
-import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def decode_latents(
     unscaled = latents / vae.config.scaling_factor + shift
     pixels = vae.decode(unscaled.to(vae.dtype)).sample
     if vae.dtype != torch.float32 and not torch.isfinite(pixels).all():
-        pixels = copy.deepcopy(vae).float().decode(unscaled.float()).sample
+        with _in_float32(vae):
+            pixels = vae.decode(unscaled.float()).sample
     if not torch.isfinite(pixels).all():
         raise QualityError(
             "M7", f"frame {frame}", "the decoded picture is not finite", "try --dtype float32"
@@ -59,6 +61,19 @@ def decode_latents(
             "M8", f"frame {frame}", f"is one flat colour, RGB {colour}", "lower the guidance scales"
         )
     return array
+
+
+@contextmanager
+def _in_float32(vae: Any) -> Iterator[None]:
+    """Let an autoencoder compute in float32 for a while; its weights end as they were."""
+    dtype = vae.dtype
+    try:
+        with torch.inference_mode(False):
+            vae.float()
+        yield
+    finally:
+        with torch.inference_mode(False):
+            vae.to(dtype)
 
 
 def frame_noise(

@@ -17,6 +17,7 @@ MAX_STEPS = 1000
 SIZE_LIMITS = (32, 8192)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+MEMORY = ("high", "balanced", "low")
 GUIDANCE_MODES = ("interleaved", "averaged", "text", "none")
 
 Number = int | float | Fraction
@@ -78,6 +79,8 @@ class CharacterJob:
     """auto: float16 on CUDA, float32 elsewhere and for toon."""
     cache_memory: int | None = None
     """Bytes that the reference features may take; no limit when absent."""
+    memory: str = "high"
+    """How much of an accelerator's memory the model may take: high, balanced or low."""
     threads: int | None = None
     """Processor threads; the machine's own number when absent. Last bits depend on it."""
     overwrite: bool = False
@@ -88,6 +91,7 @@ class CharacterJob:
             {
                 "--device": (self.device, DEVICES),
                 "--dtype": (self.dtype, DTYPES),
+                "--memory": (self.memory, MEMORY),
                 "--guidance": (self.guidance, (None, *GUIDANCE_MODES)),
             }
         )
@@ -99,7 +103,8 @@ class CharacterJob:
     def clip_changes(self) -> dict[str, object]:
         """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
         names = ("seed", "steps", "reference_weight", "align", "beta", "cache_memory")
-        return {name: getattr(self, name) for name in names}
+        rows_apart = True if self.memory == "low" else None
+        return {name: getattr(self, name) for name in names} | {"rows_apart": rows_apart}
 
 
 def plain(value: object) -> object:

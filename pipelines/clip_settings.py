@@ -28,6 +28,7 @@ class ClipSettings:
     pose. Each is true but to measure what it is worth.
     shared_noise: share of the starting noise that all frames have in common, 0 to 1.
     cache_memory: bytes that the reference features may take; half of what is free when None.
+    rows_apart: the rows of a step pass the model one by one, which takes less memory and more time.
     Raises: UsageError M11 for a value out of its range, and for a start_strength below 1 that
     leaves out no step or has no coarse frame to start from.
     """
@@ -45,6 +46,7 @@ class ClipSettings:
     reference_posed: bool = True
     shared_noise: float = 1.0
     cache_memory: int | None = None
+    rows_apart: bool = False
 
     def __post_init__(self) -> None:
         _check_range("seed", self.seed, 0, MAX_SEED)

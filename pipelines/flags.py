@@ -304,7 +304,11 @@ def add_sampling(group: argparse._ArgumentGroup) -> None:
     """Add how a picture is denoised and guided."""
     group.add_argument("--seed", metavar="N", type=int, default=0)
     group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
-    group.add_argument("--scheduler", metavar="NAME", help="ddim, euler, dpm++, unipc or lcm")
+    group.add_argument(
+        "--scheduler",
+        metavar="NAME",
+        help="ddim, euler, euler-a, dpm++, unipc, lcm, tcd, turbo, lightning or hyper",
+    )
     group.add_argument("--guidance", metavar="MODE", help="interleaved, averaged, text or none")
     group.add_argument("--ref-guidance", dest="reference_guidance", metavar="S", type=float)
     group.add_argument("--text-guidance", metavar="S", type=float)
@@ -346,6 +350,12 @@ def add_running(group: argparse._ArgumentGroup) -> None:
         metavar="SIZE",
         type=reader("parse_bytes"),
         help="limit for the picture's features, such as 4G",
+    )
+    group.add_argument(
+        "--memory",
+        metavar="high|balanced|low",
+        default="high",
+        help="how much of a GPU's memory the model may take; less is slower (high)",
     )
     group.add_argument("--threads", metavar="N", type=int, help="processor threads")
     group.add_argument("--strict", action="store_true", help="an error where a guess is made")

@@ -142,15 +142,17 @@ class FrameRenderer:
             for source in sources:
                 self._ensure(source, step)
             roles = {source.role: source.weight for source in sources}
+            apart = self.settings.rows_apart
             with self.attention.read(roles, step=step, size=self._latent_size, alignment=alignment):
-                rows = self._forward(
-                    latents.expand(len(attended), -1, -1, -1),
-                    timestep,
-                    condition=stack([conditions[kind] for kind in attended]),
-                    pose=pose,
-                    coarse=coarse,
-                )
-            predictions.update(zip(attended, torch.split(rows, 1), strict=True))
+                for kinds in [[kind] for kind in attended] if apart else [attended]:
+                    rows = self._forward(
+                        latents.expand(len(kinds), -1, -1, -1),
+                        timestep,
+                        condition=stack([conditions[kind] for kind in kinds]),
+                        pose=pose,
+                        coarse=coarse,
+                    )
+                    predictions.update(zip(kinds, torch.split(rows, 1), strict=True))
         if Prediction.UNREFERENCED in weights:
             predictions[Prediction.UNREFERENCED] = self._predict_unreferenced(
                 latents, timestep, step, pose=pose, coarse=coarse
@@ -267,6 +269,7 @@ class FrameRenderer:
         """Return the steps in runs that are passed through the model together."""
         height, width = self._latent_size
         rows = max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // (height * width)))
+        rows = 1 if self.settings.rows_apart else rows
         return [self.steps[begin : begin + rows] for begin in range(0, len(self.steps), rows)]
 
     def _ensure(self, source: Source, step: int) -> None:

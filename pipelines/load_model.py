@@ -14,7 +14,7 @@ from dtvideo.models.autoencoders import load_autoencoder
 from dtvideo.models.components import explained_loading, load_component
 from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from dtvideo.models.index import CLASSES, ModelIndex, read_index
-from dtvideo.models.placement import choose_device, choose_dtype
+from dtvideo.models.placement import choose_device, choose_dtype, place
 from dtvideo.models.single_file import load_single_file, open_single_file
 from dtvideo.models.sources import TOON, ModelSource, find_model
 from dtvideo.models.weights import SUFFIX, check_safetensors, weight_files
@@ -33,7 +33,12 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
     "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
     "unipc": ("UniPCMultistepScheduler", {}),
     "lcm": ("LCMScheduler", {}),
+    "tcd": ("TCDScheduler", {}),
+    "turbo": ("EulerAncestralDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    "lightning": ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    "hyper": ("DDIMScheduler", {"timestep_spacing": "trailing"}),
 }
+"""Samplers by name; the last five are for models and LoRAs that take 1 to 8 steps."""
 
 
 def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> AnimationBase:
@@ -41,17 +46,18 @@ def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> Animation
 
     Raises: as `load_pipeline`, `make_scheduler` and `add_loras`.
     """
-    pipeline = load_pipeline(
+    where = choose_device(job.device)
+    pipeline = _assemble(
         job.model,
         controlnet=job.controlnet,
         vae=job.vae,
-        device=job.device,
-        dtype=job.dtype,
+        dtype=_precision(job.model, job.dtype, where),
         needs_controlnet=needs_controlnet,
     )
     if job.scheduler is not None:
         pipeline.scheduler = make_scheduler(job.scheduler, pipeline.scheduler)
     add_loras(pipeline, job.loras)
+    place(pipeline, where, memory=job.memory)
     return pipeline
 
 
@@ -62,6 +68,7 @@ def load_pipeline(
     vae: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    memory: str = "high",
     needs_controlnet: bool = True,
 ) -> AnimationBase:
     """Load a model by name, ready to render; the network is never asked.
@@ -70,13 +77,37 @@ def load_pipeline(
     checkpoint, or a hub id that was fetched before. controlnet, vae: folder, file or hub id of a
     pose ControlNet and an autoencoder, instead of the model's own or the preset's.
     needs_controlnet: refuse a model that has none; else it is loaded without.
-    device: auto, cpu, cuda or mps; dtype: auto, float32, float16 or bfloat16.
+    device: auto, cpu, cuda or mps; dtype: auto, float32, float16 or bfloat16; memory: as `place`.
     Raises: ModelError M1 when something is missing, M2 when a file is damaged, M3 for a pickle,
     M5 when parts do not fit, M6 for a class that is not known; ResourceError M10 for a device
     that is not there; UsageError M11 for an unknown name.
     """
-    place = choose_device(device)
-    precision = choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, place)
+    where = choose_device(device)
+    pipeline = _assemble(
+        model,
+        controlnet=controlnet,
+        vae=vae,
+        dtype=_precision(model, dtype, where),
+        needs_controlnet=needs_controlnet,
+    )
+    place(pipeline, where, memory=memory)
+    return pipeline
+
+
+def _precision(model: str, dtype: str, where: torch.device) -> torch.dtype:
+    """Return the number type of a model; the built-in one is small enough for float32."""
+    return choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, where)
+
+
+def _assemble(
+    model: str,
+    *,
+    controlnet: str | None,
+    vae: str | None,
+    dtype: torch.dtype,
+    needs_controlnet: bool,
+) -> AnimationBase:
+    """Return a model of its parts, in main memory (see `load_pipeline`)."""
     source = find_model(model)
     if source.preset is not None:
         controlnet, vae = controlnet or source.preset.controlnet, vae or source.preset.vae
@@ -85,13 +116,12 @@ def load_pipeline(
     is_guided = needs_controlnet or controlnet is not None or (index.folder / "controlnet").is_dir()
     guide = find_controlnet(controlnet, model=index.folder) if is_guided else None
     autoencoder = None if vae is None else find_model(vae).path
-    parts = _load_parts(source, index, dtype=precision)
-    parts["controlnet"] = guide and load_controlnet(guide, unet=parts["unet"], dtype=precision)
+    parts = _load_parts(source, index, dtype=dtype)
+    parts["controlnet"] = guide and load_controlnet(guide, unet=parts["unet"], dtype=dtype)
     if autoencoder is not None:
-        parts["vae"] = load_autoencoder(autoencoder, own=parts["vae"], dtype=precision)
+        parts["vae"] = load_autoencoder(autoencoder, own=parts["vae"], dtype=dtype)
     pipeline = _build(index, parts)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(place)
     return pipeline
 
 
@@ -205,7 +235,7 @@ def describe_model(job: CharacterJob, pipeline: AnimationBase) -> dict[str, obje
         "scheduler": type(pipeline.scheduler).__name__,
         "prediction_type": pipeline.scheduler.config.get("prediction_type"),
         "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
-        "device": str(pipeline.device),
+        "device": str(pipeline._execution_device),
         "sha256": {name: sha256_file(path) for name, path in _used_files(job, source).items()},
     }
 

@@ -1,7 +1,8 @@
 """A whole Stable Diffusion 1.5 or SDXL checkpoint in one .safetensors file, with original names.
 
 Such a file holds weights alone. How the networks are built, and the tokenizers, are read from a
-folder beside it, or from the hub's local cache.
+folder beside it, where there is one; else they are those of the family's first model, which the
+package knows.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,15 +12,12 @@ from typing import Any
 import torch
 
 from dtvideo.errors import ModelError
+from dtvideo.models.clip_words import clip_tokenizer
 from dtvideo.models.components import explained_loading, load_component
 from dtvideo.models.index import FILE, NEEDED, Family, ModelIndex, read_index
-from dtvideo.models.sources import cached_snapshot
 from dtvideo.models.weights import check_safetensors
 
-CONFIG_HUB_IDS: Mapping[Family, str] = {
-    "sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
-    "sdxl": "stabilityai/stable-diffusion-xl-base-1.0",
-}
+LAYOUTS = Path(__file__).with_name("layouts")
 UNET_PREFIX = "model.diffusion_model."
 XL_PREFIX = "conditioner.embedders.1."
 SCHEDULER_MARKS: Mapping[str, Mapping[str, Any]] = {
@@ -32,30 +30,17 @@ SCHEDULER_MARKS: Mapping[str, Mapping[str, Any]] = {
 def config_folder(path: Path, family: Family = "sd15") -> Path:
     """Return the folder that says how the networks of a single file are built.
 
-    It is the folder beside the file with the file's name without suffix, or the hub's cached
-    copy of the family's first model. Raises: ModelError M1 when there is neither.
+    It is the folder beside the file with the file's name without suffix, or the package's own.
     """
     beside = path.with_suffix("")
-    if (beside / FILE).is_file():
-        return beside
-    hub_id = CONFIG_HUB_IDS[family]
-    try:
-        return cached_snapshot(hub_id)
-    except ModelError as error:
-        raise ModelError(
-            "M1",
-            path,
-            "holds weights alone; the folder with configuration and tokenizer is missing: looked "
-            f"for {beside}/{FILE} and for {hub_id} in the hub's cache",
-            f"put a diffusers folder of {hub_id} (its weights are not needed) at {beside}",
-        ) from error
+    return beside if (beside / FILE).is_file() else LAYOUTS / family
 
 
 def open_single_file(path: Path) -> ModelIndex:
     """Check a single file and return what its configuration folder says.
 
-    Raises: ModelError M1 when there is no such folder, M2 and M3 as `check_safetensors`, M5 when
-    the file is no Stable Diffusion checkpoint or of another family than the folder.
+    Raises: ModelError M1 to M3 as `check_safetensors`, M5 when the file is no Stable Diffusion
+    checkpoint or of another family than the folder beside it.
     """
     family = _family(path, check_safetensors(path))
     index = read_index(config_folder(path, family))
@@ -64,7 +49,7 @@ def open_single_file(path: Path) -> ModelIndex:
             "M5",
             path,
             f"is of the {family} family, the configuration in {index.folder} of {index.family}",
-            f"put the configuration of {CONFIG_HUB_IDS[family]} there",
+            "put the configuration of the file's own model there, or nothing",
         )
     return index
 
@@ -82,7 +67,7 @@ def load_single_file(path: Path, index: ModelIndex, *, dtype: torch.dtype) -> di
     kind = diffusers.StableDiffusionXLPipeline if is_xl else diffusers.StableDiffusionPipeline
     needed = NEEDED[index.family]
     given = {
-        part: load_component(index.folder / part, index.parts[part], dtype=dtype)
+        part: _load_given(index, part, dtype=dtype)
         for part in needed
         if part == "scheduler" or part.startswith("tokenizer")
     }
@@ -104,6 +89,13 @@ def load_single_file(path: Path, index: ModelIndex, *, dtype: torch.dtype) -> di
             **quirks,
         )
     return {part: getattr(whole, part) for part in needed}
+
+
+def _load_given(index: ModelIndex, part: str, *, dtype: torch.dtype) -> Any:
+    """Return a part that the file does not hold; the package's folders have no tokenizers."""
+    if index.folder.parent == LAYOUTS and part.startswith("tokenizer"):
+        return clip_tokenizer(part)
+    return load_component(index.folder / part, index.parts[part], dtype=dtype)
 
 
 def _marked_scheduler(scheduler: Any, names: Collection[str]) -> Any:

@@ -37,6 +37,7 @@ def make_job(**changes):
         ("loras", (("style.safetensors", 99.0),), "--lora style.safetensors"),
         ("audio", "loud", "--audio"),
         ("dtype", "int8", "--dtype"),
+        ("memory", "tiny", "--memory"),
         ("guidance", "wild", "--guidance"),
         ("output", Path("movie.avi"), "-o"),
         ("output", Path("shot.%s.png"), "-o"),

@@ -13,10 +13,17 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from dtvideo.denoise import prepare_scheduler
 from dtvideo.errors import ModelError, ResourceError, UsageError
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
-from pipelines.load_model import add_loras, describe_model, load_model, load_pipeline
+from pipelines.load_model import (
+    add_loras,
+    describe_model,
+    load_model,
+    load_pipeline,
+    make_scheduler,
+)
 from poses.types import Pose
 from tests.hub import in_cache
 from tests.single_file import original_checkpoint
@@ -152,22 +159,6 @@ def test_a_single_file_gives_the_frames_of_the_folder(components, checkpoint):
     assert np.array_equal(first_frame(load_pipeline(str(checkpoint))), expected)
 
 
-def test_a_single_file_finds_its_configuration_in_the_hub_cache(checkpoint, empty_hub_cache):
-    expected = first_frame(load_pipeline(str(checkpoint)))
-    controlnet = shutil.move(checkpoint.parent / "hero/controlnet", checkpoint.parent / "pose")
-    name = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    shutil.move(checkpoint.parent / "hero", in_cache(empty_hub_cache, name))
-    loaded = load_pipeline(str(checkpoint), controlnet=str(controlnet))
-    assert np.array_equal(first_frame(loaded), expected)
-
-
-def test_m1_a_single_file_without_configuration_names_the_folder_to_supply(checkpoint):
-    shutil.rmtree(checkpoint.parent / "hero")
-    error = refusal(checkpoint)
-    assert error.code == "M1"
-    assert str(checkpoint.parent / "hero") in error.remedy
-
-
 def test_m5_a_single_file_that_lacks_weights_is_refused(checkpoint):
     weights = load_file(checkpoint)
     del weights["model.diffusion_model.out.2.bias"]
@@ -295,6 +286,17 @@ def test_a_scheduler_that_warms_up_renders_too(components):
     assert first_frame(AnimationPipeline(**{**components, "scheduler": pndm})).std() > 1
 
 
+@pytest.mark.parametrize("name", ["lcm", "tcd", "turbo", "lightning", "hyper"])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_few_steps_begin_where_nothing_but_noise_is_left(components, name, steps):
+    """The first of few steps must see pure noise, timestep 999, or the picture keeps some."""
+    scheduler = make_scheduler(name, components["scheduler"])
+    times = prepare_scheduler(scheduler, steps=steps).timesteps
+    assert (len(times), int(times[0])) == (steps, 999)
+    frame = first_frame(AnimationPipeline(**{**components, "scheduler": scheduler}))
+    assert frame.std() > 1
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_the_number_type_reaches_every_network(own_folder, dtype):
     loaded = load_pipeline(str(own_folder), dtype=dtype)
@@ -354,6 +356,37 @@ def test_a_lora_with_kohyas_names_does_the_same(own_folder, lora, tmp_path):
         add_loras(pipeline, [(str(path), 1.0)])
         frames.append(first_frame(pipeline))
     assert np.array_equal(*frames)
+
+
+@pytest.mark.parametrize("form", ["diffusers", "kohya"])
+def test_a_lora_of_the_text_encoder_as_files_name_it_changes_its_words(
+    own_folder, components, tmp_path, form
+):
+    """Files say `text_model`, as older transformers did; kohya's scripts adapt every layer."""
+    torch.manual_seed(0)
+    expected, weights = {}, {}
+    for name, layer in components["text_encoder"].named_modules():
+        if name.endswith(("_proj", "fc1", "fc2")):
+            down, up = torch.randn(2, layer.in_features), torch.randn(layer.out_features, 2)
+            expected[name] = layer.weight + up @ down
+            stem = f"text_model.{name}"
+            if form == "diffusers":
+                weights[f"text_encoder.{stem}.lora_A.weight"] = down
+                weights[f"text_encoder.{stem}.lora_B.weight"] = up
+            else:
+                stem = f"lora_te_{stem.replace('.', '_')}"
+                weights[f"{stem}.lora_down.weight"], weights[f"{stem}.lora_up.weight"] = down, up
+                weights[f"{stem}.alpha"] = torch.tensor(2.0)
+    save_file(weights, tmp_path / "words.safetensors")
+    pipeline = load_pipeline(str(own_folder))
+    add_loras(pipeline, [(str(tmp_path / "words.safetensors"), 1.0)])
+    for module in pipeline.text_encoder.modules():
+        if hasattr(module, "merge"):
+            module.merge()
+    assert len(expected) == 12
+    for name, weight in expected.items():
+        found = pipeline.text_encoder.get_submodule(name).base_layer.weight
+        torch.testing.assert_close(found, weight, atol=1e-5, rtol=1e-5)
 
 
 def test_a_tokenizer_in_the_older_layout_gives_the_same_tokens(copied):

@@ -19,7 +19,6 @@ from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.animate_xl import AnimationXLPipeline
 from pipelines.load_model import add_loras, load_pipeline
 from poses.types import Pose
-from tests.hub import in_cache
 from tests.single_file import original_xl_checkpoint
 from tests.tiny_models import tiny_components, tiny_controlnet, tiny_xl_components
 
@@ -114,16 +113,6 @@ def test_a_single_file_gives_the_frames_of_the_folder(checkpoint, expected):
     assert np.array_equal(first_frame(load_pipeline(str(checkpoint))), expected)
 
 
-def test_a_single_file_finds_its_configuration_in_the_hub_cache(
-    checkpoint, expected, empty_hub_cache
-):
-    controlnet = shutil.move(checkpoint.parent / "hero/controlnet", checkpoint.parent / "pose")
-    name = "stabilityai/stable-diffusion-xl-base-1.0"
-    shutil.move(checkpoint.parent / "hero", in_cache(empty_hub_cache, name))
-    loaded = load_pipeline(str(checkpoint), controlnet=str(controlnet))
-    assert np.array_equal(first_frame(loaded), expected)
-
-
 def test_a_single_file_that_marks_itself_gets_the_sampler_it_was_trained_for(checkpoint):
     marks = {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
     save_file({**load_file(checkpoint), **marks}, checkpoint)
@@ -131,13 +120,6 @@ def test_a_single_file_that_marks_itself_gets_the_sampler_it_was_trained_for(che
     assert config.prediction_type == "v_prediction"
     assert config.rescale_betas_zero_snr is True
     assert config.timestep_spacing == "trailing"
-
-
-def test_m1_a_single_file_without_configuration_names_the_folder_to_supply(checkpoint):
-    shutil.rmtree(checkpoint.parent / "hero")
-    with pytest.raises(ModelError, match=r"M1.*stable-diffusion-xl-base") as caught:
-        load_pipeline(str(checkpoint))
-    assert str(checkpoint.parent / "hero") in caught.value.remedy
 
 
 def test_m5_a_single_file_beside_the_configuration_of_another_family(checkpoint):

@@ -129,7 +129,7 @@ def test_m3_a_torch_archive_named_safetensors_is_never_opened(tmp_path, canary):
     assert refusal(tmp_path / "a.safetensors").code == "M3"
 
 
-@pytest.mark.parametrize("suffix", [".ckpt", ".pth", ".pt", ".bin", ".PKL"])
+@pytest.mark.parametrize("suffix", [".ckpt", ".pth", ".pt", ".pt2", ".bin", ".PKL"])
 def test_m3_a_pickle_by_name_is_refused_unread(tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     path.touch(mode=0)
