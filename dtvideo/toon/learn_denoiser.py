@@ -16,6 +16,7 @@ from transformers import CLIPTokenizer
 
 from dtvideo.attention import (
     PoseAlignment,
+    ReferenceCache,
     SelfSubjectAttention,
     install_self_subject_attention,
 )
@@ -64,7 +65,11 @@ def train_denoiser(
     draw_and_encode = partial(_draw_and_encode, settings, vae.to(device), tokenizer)
     chunk_of = lru_cache(maxsize=1)(draw_and_encode)
     alphas = build_scheduler().alphas_cumprod
-    with install_self_subject_attention(modules["unet"], modules["controlnet"]) as attention:
+    unet, controlnet = modules["unet"], modules["controlnet"]
+    # The passes of sources have no gradient. Kept as inputs of the layers, and not as keys and
+    # values, they are projected where they are read, so that the projections learn from them.
+    cache = ReferenceCache("features")
+    with install_self_subject_attention(unet, controlnet, cache=cache) as attention:
 
         def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
             chunk, rows = batch_rows(settings, step)

@@ -401,3 +401,16 @@ def test_each_row_of_a_source_serves_its_share_of_consecutive_rows(unet):
             with attention.read({"reference": 10.0}, step=0):
                 outputs.append(run(unet, batch=4))
     torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("storage", "learns"), [("features", True), ("device", False)])
+def test_projections_learn_from_a_source_that_is_kept_as_features(storage, learns):
+    """A source so heavy that a layer's own tokens count for nothing, written without gradient."""
+    unet = tiny_unet()
+    with install_self_subject_attention(unet, cache=ReferenceCache(storage)) as attention:
+        written(attention, unet)
+        with attention.read({"reference": 1e12}, step=0):
+            run(unet).square().mean().backward()
+    gradients = [layer.to_v.weight.grad for layer in self_attention_layers(unet).values()]
+    largest = max(gradient.abs().max().item() for gradient in gradients)
+    assert (largest > 1e-6) is learns
