@@ -19,11 +19,11 @@ from dtvideo.puppet.body import (
     LIMBS,
     NECK,
     Points,
-    head_centre,
     known,
     points_in,
     torso_length,
 )
+from dtvideo.puppet.head import head_centre
 from poses.types import Pose
 
 Places = Callable[[tuple[int, int]], Float[Tensor, "*b n p"]]
@@ -91,13 +91,14 @@ def body_places(pose: Pose, grid: tuple[int, int]) -> Float[np.ndarray, "n 3"]:
     rows, columns = grid
     width, height = pose.size
     row, column = np.mgrid[:rows, :columns].reshape(2, -1) + 0.5
-    pixels = np.stack([column * width / columns, row * height / rows], axis=1)
-    in_picture = (pixels - (width / 2, height / 2)) * (PICTURE_SIDE / max(width, height))
+    corner = np.stack([column * width / columns, row * height / rows], axis=1)
+    in_picture = (corner - (width / 2, height / 2)) * (PICTURE_SIDE / max(width, height))
     points = points_in(pose, pose.size)
+    pixels = corner - 0.5  # as `points_in` counts
     length = torso_length(points)
     bones = _bones(points / length)
     if not bones:
-        return _coordinates(in_picture, in_picture, off=np.ones(len(pixels)))
+        return _coordinates(in_picture, in_picture, off=np.ones(len(corner)))
     found = [_on_bone(pixels / length, bone) for bone in bones]
     scores = np.stack([score for score, _ in found])
     nearest = scores.argmin(axis=0)

@@ -1,4 +1,4 @@
-"""What the puppet needs to know of a body: its parts, its size and where its head is.
+"""What the puppet needs to know of a body: its parts, its size and what hides what.
 
 Points are (18, 2) in pixels of the picture; a missing joint is NaN.
 """
@@ -60,8 +60,11 @@ LEFT_LEG = ("left_foot", "left_shin", "left_thigh")
 
 
 def points_in(pose: Pose, size: tuple[int, int]) -> Points:
-    """Return body points in pixels of a picture of `size` (width, height)."""
-    points = pose.body[:, :2] * (np.array(size) / np.array(pose.size))
+    """Return body points in pixels of a picture of `size` (width, height).
+
+    The centre of the first pixel is (0, 0), as OpenCV counts; in a pose it is (0.5, 0.5).
+    """
+    points = pose.body[:, :2] * (np.array(size) / np.array(pose.size)) - 0.5
     return np.where(pose.body[:, 2:] > 0, points, np.nan)
 
 
@@ -77,15 +80,6 @@ def torso_length(points: Points) -> float:
         return max(float(np.linalg.norm(hips.mean(axis=0) - points[NECK])), 1.0)
     spread = points[known(points)]
     return max(float(np.ptp(spread, axis=0).max()) / 3, 1.0) if len(spread) else 1.0
-
-
-def head_centre(points: Points) -> Point:
-    """Return the middle between the ears, or else of what is known of the face; NaN if nothing."""
-    ears = points[list(EARS)]
-    if known(ears).all():
-        return np.asarray(ears.mean(axis=0))
-    face = points[[*FACE, *EARS]]
-    return np.asarray(face[known(face)].mean(axis=0)) if known(face).any() else np.full(2, np.nan)
 
 
 def body_scale(reference: Points, target: Points) -> float:

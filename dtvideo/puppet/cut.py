@@ -13,10 +13,10 @@ from dtvideo.puppet.body import (
     Limb,
     Point,
     Points,
-    head_centre,
     known,
     torso_length,
 )
+from dtvideo.puppet.head import head_centre
 
 # All in torso lengths, unless a factor is meant; found by trying on drawn characters.
 TORSO_PRIORITY = 0.6  # a limb's own pixels, up to this share of its half width, beat the torso

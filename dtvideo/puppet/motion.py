@@ -4,8 +4,6 @@ import numpy as np
 from jaxtyping import Float
 
 from dtvideo.puppet.body import (
-    EARS,
-    EYES,
     HIPS,
     LIMBS,
     NECK,
@@ -13,10 +11,9 @@ from dtvideo.puppet.body import (
     Limb,
     Point,
     Points,
-    body_scale,
-    head_centre,
     known,
 )
+from dtvideo.puppet.head import HeadPose, head_centre
 
 # Factors on the body's scale; found by trying on drawn characters.
 NARROWEST_TORSO, WIDEST_TORSO = 0.8, 1.4
@@ -28,13 +25,12 @@ Matrix = Float[np.ndarray, "2 3"]
 Square = Float[np.ndarray, "2 2"]
 
 
-def part_transforms(reference: Points, target: Points) -> dict[str, Matrix]:
+def part_transforms(reference: Points, target: Points, *, scale: float) -> dict[str, Matrix]:
     """Return each part's affine map from reference to target pixels.
 
-    The body has one scale; limbs change length but not width, hands and feet neither. A part
-    that cannot be placed follows the one it hangs on.
+    scale: how much larger the body is in the target. Limbs change length but not width, hands
+    and feet neither. A part that cannot be placed follows the one it hangs on.
     """
-    scale = body_scale(reference, target)
     torso = _place_torso(reference, target, scale)
     head = _place_head(reference, target, scale)
     maps = {"torso": torso, "head": torso if head is None else head}
@@ -44,6 +40,12 @@ def part_transforms(reference: Points, target: Points) -> dict[str, Matrix]:
         if limb.tip:
             maps[limb.tip] = _place_tip(reference, target, limb, scale=scale, shaft=maps[name])
     return maps
+
+
+def head_transform(before: HeadPose, after: HeadPose) -> Matrix:
+    """Return the map of a head in the picture's plane: from centre to centre, as it tilts."""
+    turn = _rotation(after.tilt - before.tilt)
+    return _anchored(turn * (after.radius / before.radius), before.centre, after.centre)
 
 
 def _place_torso(reference: Points, target: Points, scale: float) -> Matrix:
@@ -98,18 +100,13 @@ def _torso_width(points: Points) -> float:
 
 
 def _place_head(reference: Points, target: Points, scale: float) -> Matrix | None:
-    """Map head centre to head centre, turned as the lines of eyes and ears, or as the neck."""
+    """Map head centre to head centre, turned as the neck."""
     centre, new_centre = head_centre(reference), head_centre(target)
     if not (known(centre) and known(new_centre)):
         return None
-    turns = []
-    for right, left in (EYES, EARS):
-        line, new_line = reference[left] - reference[right], target[left] - target[right]
-        if line @ new_line > 0:  # False when a joint is missing or the line is reversed
-            turns.append(_turn(line, new_line))
-    if not turns and known(reference[NECK]) and known(target[NECK]):
-        turns.append(_turn(centre - reference[NECK], new_centre - target[NECK]))
-    turn = float(np.angle(np.exp(1j * np.array(turns)).sum())) if turns else 0.0
+    turn = 0.0
+    if known(reference[NECK]) and known(target[NECK]):
+        turn = _turn(centre - reference[NECK], new_centre - target[NECK])
     return _anchored(_rotation(turn) * scale, centre, new_centre)
 
 

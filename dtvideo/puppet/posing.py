@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dtvideo.puppet.body import FACE, Points, back_to_front, known, points_in
+from dtvideo.puppet.body import Points, back_to_front, body_scale, points_in
 from dtvideo.puppet.cut import Part, Patch, cut_parts, fill_ground
-from dtvideo.puppet.motion import part_transforms
+from dtvideo.puppet.head import Head, HeadPose, find_head
+from dtvideo.puppet.motion import head_transform, part_transforms
 from poses.types import Pose
 
-FACE_REACH = 0.45  # how far a face slides over its head, in head radii: no fold below 0.5
+BALL_RADIUS = 1.15  # of the ball that turns in a head, in radii of the head; by trying
 
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = Float[np.ndarray, "h w"]
@@ -24,12 +25,13 @@ class Puppet:
     """A reference picture cut into parts, ready to take any pose.
 
     ground: the reference without its character; parts: by name; points: the reference's key
-    points in pixels.
+    points in pixels; head: how it is held there, None where its face is not seen.
     """
 
     ground: Image
     parts: dict[str, Part]
     points: Points
+    head: Head | None
 
     @classmethod
     def prepare(cls, reference: Image, mask: Mask, reference_pose: Pose) -> "Puppet":
@@ -37,7 +39,8 @@ class Puppet:
         height, width = mask.shape
         points = points_in(reference_pose, (width, height))
         ground = fill_ground(reference, mask)
-        return cls(ground, cut_parts(reference, mask, points, ground=ground), points)
+        parts = cut_parts(reference, mask, points, ground=ground)
+        return cls(ground, parts, points, find_head(points))
 
     def pose(self, target_pose: Pose) -> UInt8[np.ndarray, "h w 4"]:
         """Return the puppet in a pose: RGBA, straight alpha, as large as the reference."""
@@ -56,34 +59,21 @@ class Puppet:
         """Lay the guessed shapes first and the parts' own pixels over them, back to front."""
         height, width = self.ground.shape[:2]
         target = points_in(target_pose, (width, height))
-        maps = part_transforms(self.points, target)
-        names = [name for name in back_to_front(target) if name in self.parts]
+        scale = body_scale(self.points, target)
+        maps = part_transforms(self.points, target, scale=scale)
+        patches = {name: part.own for name, part in self.parts.items()}
+        held = None if self.head is None else self.head.follow(target, scale)
+        if self.head is not None and held is not None and "head" in patches:
+            maps["head"] = head_transform(self.head.pose, held)
+            patches["head"] = _turn_ball(patches["head"], self.head.pose, held)
+        names = [name for name in back_to_front(target) if name in patches]
         canvas = np.zeros((height, width, 4), dtype=np.float32)
         for name in names:
             if (below := self.parts[name].below) is not None:
                 _lay(canvas, below, maps[name])
         for name in names:
-            if name == "head":
-                self._lay_head(canvas, maps[name], target)
-            else:
-                _lay(canvas, self.parts[name].own, maps[name])
+            _lay(canvas, patches[name], maps[name])
         return canvas
-
-    def _lay_head(self, canvas: Canvas, matrix: Matrix, target: Points) -> None:
-        """Lay the head, its face slid over it to where the target's eyes and nose are."""
-        own = self.parts["head"].own
-        face, new_face = self.points[list(FACE)], target[list(FACE)]
-        both = known(face) & known(new_face)
-        if not both.any():
-            _lay(canvas, own, matrix)
-            return
-        middle = face[both].mean(axis=0)
-        back = cv2.invertAffineTransform(matrix)
-        shift = back[:, :2] @ new_face[both].mean(axis=0) + back[:, 2] - middle
-        radius = float(np.sqrt(own.pixels[..., 3].sum() / np.pi))
-        length = float(np.linalg.norm(shift))
-        shift *= min(1.0, FACE_REACH * radius / max(length, 1e-6))
-        _lay(canvas, _slide(own, shift, middle=middle, radius=radius), matrix)
 
 
 def puppet(
@@ -102,20 +92,24 @@ def coarse_frame(reference: Image, mask: Mask, reference_pose: Pose, target_pose
     return Puppet.prepare(reference, mask, reference_pose).frame(target_pose)
 
 
-def _slide(
-    patch: Patch,
-    shift: Float[np.ndarray, "2"],
-    *,
-    middle: Float[np.ndarray, "2"],
-    radius: float,
-) -> Patch:
-    """Move what is at `middle` by `shift`, less and less up to `radius` away."""
+def _turn_ball(patch: Patch, before: HeadPose, after: HeadPose) -> Patch:
+    """Show a head turned from one pose to another, still at its place and tilt.
+
+    Its middle turns as the front of a ball, its rim not at all: hair and ears keep their shape.
+    """
     rows, columns = np.mgrid[: patch.pixels.shape[0], : patch.pixels.shape[1]]
-    grid = np.stack([columns, rows], axis=-1)
-    distance = np.linalg.norm(grid + patch.origin - middle - shift, axis=-1) / radius
-    weight = np.clip(1 - distance**2, 0, 1)[..., None]
-    source = (grid - weight * shift).astype(np.float32)
-    return Patch(cv2.remap(patch.pixels, source, None, cv2.INTER_LINEAR), patch.origin)
+    places = np.stack([columns, rows], axis=-1) + patch.origin
+    radius = BALL_RADIUS * before.radius
+    offset = (places - before.centre) / radius * (1, -1)
+    turn = after.tilt - before.tilt  # clockwise; what is laid down will be tilted by it
+    cosine, sine = np.cos(turn), np.sin(turn)
+    offset = offset @ np.array([[cosine, -sine], [sine, cosine]])
+    squared = (offset**2).sum(axis=-1, keepdims=True)
+    surface = np.concatenate([offset, np.sqrt(np.clip(1 - squared, 0, 1))], axis=-1)
+    source = (surface @ after.turn @ before.turn.T)[..., :2] * (1, -1) * radius + before.centre
+    share = np.clip(1 - squared**2, 0, 1)
+    taken = (places + share * (source - places) - patch.origin).astype(np.float32)
+    return Patch(cv2.remap(patch.pixels, taken, None, cv2.INTER_LINEAR), patch.origin)
 
 
 def _lay(canvas: Canvas, patch: Patch, matrix: Matrix) -> None:

@@ -27,29 +27,31 @@ def build_autoencoder() -> PatchAutoencoder:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Return an untrained U-Net with self-attention at 1/8 and 1/16 of the picture's side."""
+    """Return an untrained U-Net with self-attention at 1/4, 1/8 and 1/16 of the picture's side.
+
+    At 1/4 a token has room for every colour of its 4 x 4 pixels, which a reference must show.
+    """
     return UNet2DConditionModel(
         sample_size=SIZE // PATCH,
         out_channels=LATENT_CHANNELS,
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        **_encoder_half(),
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 3),
+        up_block_types=(*("CrossAttnUpBlock2D",) * 3, "UpBlock2D"),
+        **_widths(),
     )
 
 
 def build_controlnet() -> ControlNetModel:
     """Return an untrained pose ControlNet that fits `build_unet`."""
-    return ControlNetModel(conditioning_embedding_out_channels=(16, 32), **_encoder_half())
+    return ControlNetModel(
+        conditioning_embedding_out_channels=(16, 32),
+        down_block_types=(*("DownBlock2D",) * 2, *("CrossAttnDownBlock2D",) * 2),
+        **_widths(),
+    )
 
 
-def _encoder_half() -> dict[str, object]:
+def _widths() -> dict[str, object]:
     return {
         "in_channels": 2 * LATENT_CHANNELS,
-        "down_block_types": (
-            "DownBlock2D",
-            "DownBlock2D",
-            "CrossAttnDownBlock2D",
-            "CrossAttnDownBlock2D",
-        ),
         "block_out_channels": CHANNELS,
         "layers_per_block": 1,
         "cross_attention_dim": TEXT_WIDTH,

@@ -22,7 +22,9 @@ def body() -> np.ndarray:
 
 
 def pose(joints: np.ndarray | None = None) -> Pose:
-    return Pose(body=body() if joints is None else joints, size=(SIZE, SIZE))
+    """Joints lie in the middle of pixels, which is .5 in a pose."""
+    joints = body() if joints is None else joints
+    return Pose(body=joints + np.array((0.5, 0.5, 0.0)), size=(SIZE, SIZE))
 
 
 def picture() -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +102,14 @@ def test_a_body_twice_as_far_away_is_half_as_large() -> None:
     joints[:, :2] = 24 + joints[:, :2] / 2
     alpha = puppet(image, mask, pose(), pose(joints))[..., 3] / 255
     assert alpha.sum() == pytest.approx(mask.sum() / 4, rel=0.08)
+
+
+def test_an_arm_turned_by_a_right_angle_is_its_picture_turned_to_the_pixel() -> None:
+    """Half a pixel between the coordinates of poses and of pictures would show twice."""
+    image, mask = picture()
+    alpha = puppet(image, mask, pose(), arm_raised())[..., 3]
+    arm = mask[26:39, 10:18]  # about the row of its bone, which becomes column 38
+    np.testing.assert_allclose(alpha[4:12, 32:45] / 255, arm.T, atol=0.02)
 
 
 def test_the_reference_pose_gives_the_reference_back() -> None:
