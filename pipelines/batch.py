@@ -12,7 +12,15 @@ from pathlib import Path
 
 from dtvideo.errors import UsageError
 from dtvideo.lease import hold_lease
-from pipelines.batch_pool import LocalPool, Place, PlaceLostError, Pool, Serve, log_of
+from pipelines.batch_pool import (
+    LocalPool,
+    Place,
+    PlaceLostError,
+    Pool,
+    Serve,
+    log_of,
+    visible_devices,
+)
 from pipelines.batch_ray import check_ray, open_ray_pool
 from pipelines.batch_worker import serve
 from pipelines.job_store import STATES, ClipRecord, JobStore
@@ -33,7 +41,7 @@ Tell = Callable[[ClipRecord], None]
 class BatchSettings:
     """How a batch is run.
 
-    workers: how many render at the same time; when None one, on a cluster one for each GPU.
+    workers: how many render at the same time; when None one for each GPU, one without any.
     stall_seconds: a worker that tells nothing for so long is ended; retry_seconds: the wait before
     a second try, doubled for a third. ray: the address of a Ray cluster, `local` for one that is
     started here; none when None.
@@ -91,13 +99,14 @@ def run_batch(
     states: Sequence[str] = ("done", "failed"),
     names: Sequence[str] = (),
     tell: Tell,
+    begin: Callable[[Pool], None] = lambda pool: None,
     worker: Serve = serve,
 ) -> list[ClipRecord]:
     """Render every clip that waits, and return what became of all of them.
 
     states, names: clips in these states wait again, all of them or those named. Results that are
     there, whole and made by the same recipe, are not made again. tell: hears of each clip as it
-    ends. worker: what each process runs, as `serve`.
+    ends; begin: hears what will render them. worker: what each process runs, as `serve`.
     Raises: OutputError F5 when another run holds the batch; UsageError M11 for an unknown name;
     ResourceError B4 when no Ray cluster is there or it cannot run a worker.
     """
@@ -109,6 +118,7 @@ def run_batch(
         store.reset(states, names)
         with ExitStack() as stack:
             pool = stack.enter_context(_open_pool(settings, clips, worker, folder))
+            begin(pool)
             run = _Run(store, {clip.name: clip for clip in clips}, settings, folder, tell, pool)
             stack.callback(run.stop)
             run.until_done()
@@ -122,7 +132,10 @@ def _open_pool(
     """Open the places of a run: on this machine, or on a cluster."""
     threads = max((clip.job.threads or BATCH_THREADS for clip in clips), default=BATCH_THREADS)
     if settings.ray is None:
-        yield LocalPool(settings.workers or 1, serve, threads, folder)
+        on_gpu = any(clip.job.device in ("auto", "cuda") for clip in clips)
+        devices = visible_devices() if on_gpu else ()
+        size = settings.workers or len(devices) or 1
+        yield LocalPool(size, serve, threads, folder, devices)
         return
     with open_ray_pool(
         settings.ray, workers=settings.workers, serve=serve, threads=threads, folder=folder

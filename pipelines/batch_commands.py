@@ -73,7 +73,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", metavar="N", type=int, help="1; with --ray one for each GPU")
+    parser.add_argument("--workers", metavar="N", type=int, help="one for each GPU, else 1")
     parser.add_argument(
         "--ray", metavar="ADDRESS|local", help="render on a Ray cluster, or on one started here"
     )
@@ -136,7 +136,9 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     words += ["--allow-outside"] if arguments.allow_outside else []
     _tell(f"{len(clips)} clips; states, logs and report: {batch_folder(arguments.manifest)}")
     tell = _teller(len(clips) if "done" in which["states"] else None)
-    records = run_batch(arguments.manifest, clips, settings, tell=tell, **which)
+    records = run_batch(
+        arguments.manifest, clips, settings, tell=tell, begin=lambda pool: _tell(str(pool)), **which
+    )
     _tell(f"report: {write_report(arguments.manifest, words)}")
     failed = [record for record in records if record.state == "failed"]
     if not failed:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
-def act(connection: Connection, *, threads: int, log: Path, device: int | None) -> None:
+def act(connection: Connection, *, threads: int, log: Path, device: str | None) -> None:
     """Answer jobs by their prompts: fine, bad, full, dies, hangs, or dies once."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     faulthandler.register(signal.SIGUSR1, log.open("a"))
+    log.with_suffix(".device").write_text(str(device))
     while True:
         try:
             job = connection.recv()

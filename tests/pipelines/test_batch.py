@@ -11,7 +11,9 @@ import pytest
 
 from dtvideo.errors import OutputError, UsageError
 from dtvideo.lease import hold_lease
+from pipelines import batch_pool
 from pipelines.batch import BatchSettings, batch_folder, open_batch, run_batch, table
+from pipelines.batch_pool import LocalPool, visible_devices
 from pipelines.batch_report import write_report
 from pipelines.job import RenderJob
 from pipelines.manifest import ClipJob, load_manifest
@@ -100,6 +102,56 @@ def test_b7_a_worker_that_tells_nothing_is_ended_and_its_stack_kept(manifest):
     assert "told nothing for 1 s" in records["a"].message
     assert "in _answer" in (batch_folder(manifest) / "worker-0.log").read_text()
     assert records["b"].state == "done"
+
+
+@pytest.mark.parametrize(
+    ("named", "nodes", "devices"),
+    [
+        (None, ["nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"], ("0", "1")),
+        (None, ["nvidia3"], ("0",)),  # the only one that a container was given
+        (None, [], ()),
+        ("", ["nvidia0"], ()),
+        ("2, 0", ["nvidia0"], ("2", "0")),
+        ("1,-1,2", [], ("1",)),
+        ("GPU-8932f937,MIG-6e7ef5b3", [], ("GPU-8932f937", "MIG-6e7ef5b3")),
+        ("NoDevFiles", ["nvidia0"], ()),
+    ],
+)
+def test_the_gpus_are_those_that_cuda_would_see(tmp_path, named, nodes, devices):
+    for node in nodes:
+        (tmp_path / node).touch()
+    environment = {} if named is None else {"CUDA_VISIBLE_DEVICES": named}
+    assert visible_devices(environment, tmp_path) == devices
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "told", "given"),
+    [
+        ("auto", None, "2 workers on GPUs 5, GPU-ab", ["5", "GPU-ab"]),
+        ("auto", 1, "1 worker on GPU 5", ["5"]),
+        ("auto", 3, "3 workers on GPUs 5, GPU-ab", ["5", "GPU-ab", "5"]),
+        ("cpu", None, "1 worker on the processor, 1 thread each", ["None"]),
+    ],
+)
+def test_each_gpu_has_a_worker_that_sees_no_other(
+    manifest, monkeypatch, device, workers, told, given
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-ab")
+    clips = [clip(manifest, name) for name in "abcd"]
+    clips = [replace(each, job=replace(each.job, device=device)) for each in clips]
+    heard = []
+    run(manifest, clips, workers=workers, begin=lambda pool: heard.append(str(pool)))
+    assert [text.split("; --workers")[0] for text in heard] == [told]
+    files = sorted(batch_folder(manifest).glob("worker-*.device"))
+    assert [file.read_text() for file in files] == given
+
+
+def test_more_workers_are_recommended_while_processors_are_idle(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_pool, "processors", lambda: 8)
+    assert str(LocalPool(3, act, 2, tmp_path)) == (
+        "3 workers on the processor, 2 threads each; --workers up to 4 is of use"
+    )
+    assert str(LocalPool(4, act, 2, tmp_path)) == "4 workers on the processor, 2 threads each"
 
 
 def test_failed_clips_can_be_tried_again_alone(manifest):
