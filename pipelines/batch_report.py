@@ -261,7 +261,6 @@ def _stage_bar(record: ClipRecord) -> str:
     for name, seconds in told.items():
         stage = name.split()[-1] if name.split()[-1] in STAGES else "reading"
         spent[stage] += seconds
-    spent["write"] = max(0.0, record.seconds - sum(spent.values()))
     parts = "".join(
         f'<div style="flex:{spent[stage]:.2f};background:{colour}" '
         f'title="{stage} {spent[stage]:.1f} s"></div>'

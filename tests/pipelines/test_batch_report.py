@@ -88,6 +88,7 @@ def test_clips_that_failed_alike_are_told_together(tmp_path):
 
 def test_the_time_of_a_clip_is_told_stage_by_stage(tmp_path):
     told = {"load model": 1.0, "read motion": 2.0, "read reference": 0.5, "render": 4.0}
+    told["write"] = 2.5
     leave(tmp_path, "a", FINE, timings_seconds=told)
     clip = replace(record("a", tmp_path / "a.mp4"), seconds=10.0)
     text = page(tmp_path / "b.yaml", [clip])
