@@ -40,6 +40,21 @@ def hold_lease(path: Path, *, waiting: Callable[[], None] | None = None) -> Iter
         os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a run holds a lease now."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
     """Return the locked descriptor of a file that still has its name."""
     while True:

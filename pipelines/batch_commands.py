@@ -5,6 +5,7 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -152,20 +153,30 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
 
 def _teller(total: int | None) -> Callable[[Any], None]:
     """Return what tells of each clip: its result or what went wrong, and how long others take."""
-    count, start = 0, time.monotonic()
+    from pipelines.batch import WAS_THERE
+
+    count, made, start = 0, 0, time.monotonic()
 
     def tell(record: Any) -> None:
-        nonlocal count
-        count += 1
+        nonlocal count, made
+        count, made = count + 1, made + (record.message != WAS_THERE)
         place = f"{count}/{total}" if total else f"{count}"
-        if total and count < total:
-            rest = (time.monotonic() - start) / count * (total - count)
+        if total and made and count < total:
+            rest = (time.monotonic() - start) / made * (total - count)
             place += f", about {_minutes(rest)} left"
         _tell(f"[{place}] {record.state} {record.name} {record.message}".rstrip())
         if record.state == "done":
-            print(record.output, flush=True)
+            _print_path(record.output)
 
     return tell
+
+
+def _print_path(path: str) -> None:
+    """Print a result's path; that nobody reads on is no reason to end the batch."""
+    try:
+        print(path, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _minutes(seconds: float) -> str:
@@ -178,7 +189,7 @@ def _minutes(seconds: float) -> str:
 def _status(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from pipelines.batch import open_batch, table
+    from pipelines.batch import is_at_work, open_batch, table
 
     with open_batch(arguments.manifest) as store:
         records = store.records()
@@ -187,6 +198,9 @@ def _status(arguments: argparse.Namespace) -> int:
             print(json.dumps(asdict(record)))
     else:
         print(table(records))
+    unfinished = any(record.state in ("waiting", "running") for record in records)
+    if unfinished and not is_at_work(arguments.manifest):
+        _tell(f"no run is at work · dtvideo batch run {arguments.manifest} goes on")
     return SOME_FAILED if any(record.state == "failed" for record in records) else 0
 
 

@@ -154,6 +154,17 @@ def test_more_workers_are_recommended_while_processors_are_idle(tmp_path, monkey
     assert str(LocalPool(4, act, 2, tmp_path)) == "4 workers on the processor, 2 threads each"
 
 
+def test_a_result_that_was_there_keeps_what_making_it_took(manifest):
+    clips = [clip(manifest, "a", "there"), clip(manifest, "b")]
+    first, _ = run(manifest, clips)
+    again, told = run(manifest, clips)
+    assert (first["a"].seconds, first["a"].message) == (0.5, "")
+    assert (again["a"].seconds, again["a"].message) == (0.5, "was there, whole")
+    assert again["a"].finished == first["a"].finished
+    assert again["b"].finished > first["b"].finished
+    assert told == ["a", "b"] or told == ["b", "a"]
+
+
 def test_failed_clips_can_be_tried_again_alone(manifest):
     run(manifest, [clip(manifest, "a", "bad"), clip(manifest, "b")])
     clips = [clip(manifest, "a"), clip(manifest, "b")]
@@ -246,6 +257,14 @@ def test_a_batch_renders_the_frames_that_animate_renders(real, tmp_path):
     told = json.loads(alone.sidecar.read_text())["frames"]["sha256_of_rgb"]
     assert hashes(real) == {"one": told}
     assert find_faults(clips[0].job.beside(".json")) == []
+
+
+def test_f2_a_batch_goes_on_when_nobody_reads_its_results(real):
+    words = command("batch", "run", real)
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.wait(300) == 0
+    assert sorted(hashes(real)) == ["one", "two"]
 
 
 @pytest.mark.slow
