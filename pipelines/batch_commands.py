@@ -142,6 +142,9 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     )
     _tell(f"report: {write_report(arguments.manifest, words)}")
     failed = [record for record in records if record.state == "failed"]
+    cancelled = [record.name for record in records if record.state == "cancelled"]
+    if cancelled:
+        _tell(f"cancelled, until `dtvideo batch retry`: {', '.join(cancelled)}")
     if not failed:
         return 0
     _tell(f"{len(failed)} of {len(clips)} clips failed:")

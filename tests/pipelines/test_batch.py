@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import signal
@@ -12,7 +13,15 @@ import pytest
 from dtvideo.errors import OutputError, UsageError
 from dtvideo.lease import hold_lease
 from pipelines import batch_pool
-from pipelines.batch import BatchSettings, batch_folder, open_batch, run_batch, table
+from pipelines.batch import (
+    BatchSettings,
+    batch_folder,
+    open_batch,
+    open_store,
+    run_batch,
+    table,
+)
+from pipelines.batch_commands import add_batch
 from pipelines.batch_pool import LocalPool, visible_devices
 from pipelines.batch_report import write_report
 from pipelines.job import RenderJob
@@ -225,6 +234,27 @@ def test_the_report_shows_failures_and_how_to_go_on(manifest):
     assert "is no video" in text
     assert f"dtvideo batch retry {manifest}" in text
     assert "<svg" in text
+
+
+def test_the_status_says_when_nothing_goes_on(manifest, capsys):
+    parser = argparse.ArgumentParser()
+    add_batch(parser)
+
+    def told():
+        arguments = parser.parse_args(["status", str(manifest)])
+        return arguments.command(arguments), capsys.readouterr()
+
+    with open_store(manifest) as store:
+        store.take([("a", "a.mp4"), ("b", "b.mp4")])
+        store.claim("a")
+    code, streams = told()
+    assert code == 0
+    assert streams.out.splitlines()[-1] == "1 waiting, 1 running"
+    assert streams.err == f"no run is at work · dtvideo batch run {manifest} goes on\n"
+    with hold_lease(batch_folder(manifest) / "lease.json"):
+        assert told()[1].err == ""
+    run(manifest, [clip(manifest, "a")])
+    assert told()[1].err == ""
 
 
 def test_the_table_counts_states(manifest):

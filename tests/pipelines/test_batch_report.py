@@ -79,6 +79,9 @@ def test_clips_that_failed_alike_are_told_together(tmp_path):
         )
     ]
     assert list(by_message(records).values()) == [["a", "c"], ["b"]]
+    there = "error[F7]: {}: exists already"
+    taken = [record(name, f"{name}.mp4", message=there.format(f"{name}.mp4")) for name in "ab"]
+    assert by_message(taken) == {"error[F7]: exists already": ["a", "b"]}
     text = page(tmp_path / "b.yaml", records)
     assert "3 failed" in text
     assert text.count('class="fault"') == 2
