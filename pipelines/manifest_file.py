@@ -41,8 +41,10 @@ class ManifestError(UsageError):
         self.faults = tuple(sorted(faults, key=lambda fault: fault.line))
         places = [(each.code, f"{path}:{each.line}", each.problem) for each in self.faults]
         self.details = tuple(str(UsageError(*each)) for each in places if len(places) > 1)
-        count = (places[0][0], path, f"{len(places)} faults")
-        super().__init__(*(count if self.details else places[0]), NOTHING_STARTED)
+        code, subject, problem = places[0]
+        if self.details:
+            subject, problem = str(path), f"{len(places)} faults"
+        super().__init__(code, subject, problem, NOTHING_STARTED)
 
 
 @dataclass

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -204,6 +205,31 @@ def test_b9_a_cancelled_clip_ends_and_stays_cancelled_until_it_is_retried(manife
     assert again["a"].state == "cancelled"
     retried, _ = run(manifest, [clip(manifest, "a"), clip(manifest, "b")], states=("cancelled",))
     assert retried["a"].state == "done"
+
+
+@pytest.mark.slow
+def test_b9_a_render_that_is_cancelled_midway_goes_on_from_there_when_retried(real):
+    (first, _) = load_manifest(real)
+    clips = [replace(first, job=replace(first.job, steps=300))]
+    frames = first.job.beside(".work") / "frames"
+
+    def cancel_midway():
+        while not (frames / "000001.png").exists():
+            time.sleep(0.01)
+        with open_batch(real) as store:
+            store.cancel()
+
+    watch = Thread(target=cancel_midway)
+    watch.start()
+    (record,) = run_batch(real, clips, BatchSettings(), tell=lambda _: None)
+    watch.join()
+    assert record.state == "cancelled"
+    assert (frames / "000001.png").exists()
+    (record,) = run_batch(real, clips, BatchSettings(), states=("cancelled",), tell=lambda _: None)
+    assert record.state == "done"
+    alone = render(replace(clips[0].job, output=real.parent / "alone.mp4"))
+    expected = json.loads(alone.sidecar.read_text())["frames"]["sha256_of_rgb"]
+    assert hashes(real) == {"one": expected}
 
 
 def test_f5_a_second_run_of_a_batch_is_refused(manifest):
