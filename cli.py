@@ -52,7 +52,10 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 
 def run(parser: Parser, words: Sequence[str]) -> int:
     """Parse, call and report; return the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # not by nohup
+            signal.signal(number, lambda *_: sys.exit(TERMINATED))
     signal.signal(signal.SIGINT, _interrupt)
     going_on = "animate goes on with --resume"
     try:

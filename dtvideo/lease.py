@@ -19,6 +19,7 @@ from dtvideo.errors import OutputError, ResourceError
 from dtvideo.files import explained_write
 
 WAIT_SECONDS = 0.2
+LOOK_SECONDS = 0.05
 
 
 @contextmanager
@@ -38,6 +39,21 @@ def hold_lease(path: Path, *, waiting: Callable[[], None] | None = None) -> Iter
         with suppress(FileNotFoundError):
             path.unlink()
         os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a run holds a lease now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
@@ -68,7 +84,11 @@ def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
 
 def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)  # it may be `is_held` that looks just now
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise OutputError(
             "F5", path.parent, f"is in use by {_read_holder(path)}", "wait, or end that run"

@@ -24,6 +24,7 @@ from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Condition, Words
 from pipelines.frame import OnProgress, OnStepEnd
 from pipelines.frame_state import Subject
+from pipelines.reference_features import ReferenceFeatures
 from poses.render import draw_pose
 from poses.types import Pose
 
@@ -81,6 +82,7 @@ class AnimationBase(
         negative_prompt: str = "",
         reference_prompt: str | None = None,
         settings: ClipSettings | None = None,
+        features: ReferenceFeatures | None = None,
         callback_on_step_end: OnStepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         progress: OnProgress | None = None,
@@ -90,6 +92,7 @@ class AnimationBase(
         mask: 1 is the character; without one the whole reference is attended to.
         reference_prompt: caption of the reference, used in its own pass; the prompt by default.
         settings: `default_settings` unless given; change some with `dataclasses.replace`.
+        features: given to several clips, the character is encoded once for those that are alike.
         callback_on_step_end: called as diffusers does, (pipeline, step, timestep, tensors).
         progress: called with a stage's name, what is done and what there is to do.
         Raises: UsageError M11 for a size, mask or name that cannot be; ModelError M5 for
@@ -110,6 +113,7 @@ class AnimationBase(
             subject,
             poses,
             settings=settings,
+            features=features,
             on_step_end=callback_on_step_end,
             progress=progress,
         )

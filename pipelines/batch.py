@@ -9,22 +9,32 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dtvideo.errors import UsageError
-from dtvideo.lease import hold_lease
-from pipelines.batch_pool import LocalPool, Place, PlaceLostError, Pool, Serve, log_of
+from dtvideo.lease import hold_lease, is_held
+from pipelines.batch_pool import (
+    LocalPool,
+    Place,
+    PlaceLostError,
+    Pool,
+    Serve,
+    log_of,
+    visible_devices,
+)
 from pipelines.batch_ray import check_ray, open_ray_pool
 from pipelines.batch_worker import serve
 from pipelines.job_store import STATES, ClipRecord, JobStore
 from pipelines.manifest import BATCH_THREADS, ClipJob
 
-STORE = "jobs.sqlite"
+STORE, LEASE = "jobs.sqlite", "lease.json"
 MAXIMUM_TRIES = 3
 RETRIED = 7  # exit code: the machine could not, another time it may
 WORKER_LOST = 7
 STALL_SECONDS = 1800.0
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 20.0
+WAS_THERE = "was there, whole"
 
 Tell = Callable[[ClipRecord], None]
 
@@ -33,7 +43,7 @@ Tell = Callable[[ClipRecord], None]
 class BatchSettings:
     """How a batch is run.
 
-    workers: how many render at the same time; when None one, on a cluster one for each GPU.
+    workers: how many render at the same time; when None one for each GPU, one without any.
     stall_seconds: a worker that tells nothing for so long is ended; retry_seconds: the wait before
     a second try, doubled for a third. ray: the address of a Ray cluster, `local` for one that is
     started here; none when None.
@@ -59,6 +69,11 @@ class BatchSettings:
 def batch_folder(manifest: Path) -> Path:
     """Return where a batch keeps its states, logs and report."""
     return manifest.with_name(f"{manifest.stem}.batch")
+
+
+def is_at_work(manifest: Path) -> bool:
+    """Tell whether a run of a batch is under way."""
+    return is_held(batch_folder(manifest) / LEASE)
 
 
 @contextmanager
@@ -91,24 +106,26 @@ def run_batch(
     states: Sequence[str] = ("done", "failed"),
     names: Sequence[str] = (),
     tell: Tell,
+    begin: Callable[[Pool], None] = lambda pool: None,
     worker: Serve = serve,
 ) -> list[ClipRecord]:
     """Render every clip that waits, and return what became of all of them.
 
     states, names: clips in these states wait again, all of them or those named. Results that are
     there, whole and made by the same recipe, are not made again. tell: hears of each clip as it
-    ends. worker: what each process runs, as `serve`.
+    ends; begin: hears what will render them. worker: what each process runs, as `serve`.
     Raises: OutputError F5 when another run holds the batch; UsageError M11 for an unknown name;
     ResourceError B4 when no Ray cluster is there or it cannot run a worker.
     """
     folder = batch_folder(manifest)
-    with hold_lease(folder / "lease.json"), open_store(manifest) as store:
+    with hold_lease(folder / LEASE), open_store(manifest) as store:
         store.take((clip.name, str(clip.job.target)) for clip in clips)
         for name in names:
             store.get(name)
         store.reset(states, names)
         with ExitStack() as stack:
             pool = stack.enter_context(_open_pool(settings, clips, worker, folder))
+            begin(pool)
             run = _Run(store, {clip.name: clip for clip in clips}, settings, folder, tell, pool)
             stack.callback(run.stop)
             run.until_done()
@@ -122,7 +139,10 @@ def _open_pool(
     """Open the places of a run: on this machine, or on a cluster."""
     threads = max((clip.job.threads or BATCH_THREADS for clip in clips), default=BATCH_THREADS)
     if settings.ray is None:
-        yield LocalPool(settings.workers or 1, serve, threads, folder)
+        on_gpu = any(clip.job.device in ("auto", "cuda") for clip in clips)
+        devices = visible_devices() if on_gpu else ()
+        size = settings.workers or len(devices) or 1
+        yield LocalPool(size, serve, threads, folder, devices)
         return
     with open_ray_pool(
         settings.ray, workers=settings.workers, serve=serve, threads=threads, folder=folder
@@ -217,10 +237,19 @@ class _Run:
             self._lose(worker, f"died ({lost})")
             return
         if kind == "done":
-            frames, seconds, _ = details
-            self._finish(worker, state="done", exit_code=0, frames=frames, seconds=seconds)
+            self._done(worker, *details)
         elif kind == "failed":
             self._fail(worker, exit_code=details[0], message=details[1])
+
+    def _done(self, worker: _Worker, frames: int, seconds: float, done_before: bool) -> None:
+        """Note a result; of one that was there, what making it took stays known."""
+        known = self.store.get(worker.clip)
+        told: dict[str, Any] = {"frames": frames, "seconds": seconds}
+        if done_before:
+            told["message"] = WAS_THERE
+            if known.exit_code == 0:
+                told |= {"seconds": known.seconds, "finished": known.finished}
+        self._finish(worker, state="done", exit_code=0, **told)
 
     def _lose(self, worker: _Worker, how: str) -> None:
         """Take leave of a worker that has ended, and count a try of its clip."""
@@ -248,6 +277,7 @@ class _Run:
         message: str = "",
         frames: int = 0,
         seconds: float = 0.0,
+        finished: float | None = None,
     ) -> None:
         name, worker.clip = worker.clip, ""
         self.store.finish(
@@ -258,6 +288,7 @@ class _Run:
             message=message,
             frames=frames,
             seconds=seconds or time.monotonic() - worker.started,
+            finished=finished,
         )
         self.tell(self.store.get(name))
 
@@ -286,9 +317,14 @@ def table(records: Sequence[ClipRecord]) -> str:
     width = max((len(record.name) for record in records), default=4)
     counts = {state: sum(record.state == state for record in records) for state in STATES}
     lines = [
-        f"{record.state:<9}  {record.tries} tries  {record.seconds:7.1f} s  "
-        f"{record.name:<{width}}  {record.message}".rstrip()
+        f"{record.state:<9}  {record.tries} {'try  ' if record.tries == 1 else 'tries'}  "
+        f"{_seconds(record):>9}  {record.name:<{width}}  {record.message}".rstrip()
         for record in records
     ]
     total = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     return "\n".join([*lines, total or "no clips"])
+
+
+def _seconds(record: ClipRecord) -> str:
+    """Return what a clip that has ended took."""
+    return f"{record.seconds:.1f} s" if record.state in ("done", "failed") else ""

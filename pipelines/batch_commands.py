@@ -5,6 +5,7 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -73,7 +74,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", metavar="N", type=int, help="1; with --ray one for each GPU")
+    parser.add_argument("--workers", metavar="N", type=int, help="one for each GPU, else 1")
     parser.add_argument(
         "--ray", metavar="ADDRESS|local", help="render on a Ray cluster, or on one started here"
     )
@@ -136,9 +137,14 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     words += ["--allow-outside"] if arguments.allow_outside else []
     _tell(f"{len(clips)} clips; states, logs and report: {batch_folder(arguments.manifest)}")
     tell = _teller(len(clips) if "done" in which["states"] else None)
-    records = run_batch(arguments.manifest, clips, settings, tell=tell, **which)
+    records = run_batch(
+        arguments.manifest, clips, settings, tell=tell, begin=lambda pool: _tell(str(pool)), **which
+    )
     _tell(f"report: {write_report(arguments.manifest, words)}")
     failed = [record for record in records if record.state == "failed"]
+    cancelled = [record.name for record in records if record.state == "cancelled"]
+    if cancelled:
+        _tell(f"cancelled, until `dtvideo batch retry`: {', '.join(cancelled)}")
     if not failed:
         return 0
     _tell(f"{len(failed)} of {len(clips)} clips failed:")
@@ -150,20 +156,30 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
 
 def _teller(total: int | None) -> Callable[[Any], None]:
     """Return what tells of each clip: its result or what went wrong, and how long others take."""
-    count, start = 0, time.monotonic()
+    from pipelines.batch import WAS_THERE
+
+    count, made, start = 0, 0, time.monotonic()
 
     def tell(record: Any) -> None:
-        nonlocal count
-        count += 1
+        nonlocal count, made
+        count, made = count + 1, made + (record.message != WAS_THERE)
         place = f"{count}/{total}" if total else f"{count}"
-        if total and count < total:
-            rest = (time.monotonic() - start) / count * (total - count)
+        if total and made and count < total:
+            rest = (time.monotonic() - start) / made * (total - count)
             place += f", about {_minutes(rest)} left"
         _tell(f"[{place}] {record.state} {record.name} {record.message}".rstrip())
         if record.state == "done":
-            print(record.output, flush=True)
+            _print_path(record.output)
 
     return tell
+
+
+def _print_path(path: str) -> None:
+    """Print a result's path; that nobody reads on is no reason to end the batch."""
+    try:
+        print(path, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _minutes(seconds: float) -> str:
@@ -176,7 +192,7 @@ def _minutes(seconds: float) -> str:
 def _status(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from pipelines.batch import open_batch, table
+    from pipelines.batch import is_at_work, open_batch, table
 
     with open_batch(arguments.manifest) as store:
         records = store.records()
@@ -185,6 +201,9 @@ def _status(arguments: argparse.Namespace) -> int:
             print(json.dumps(asdict(record)))
     else:
         print(table(records))
+    unfinished = any(record.state in ("waiting", "running") for record in records)
+    if unfinished and not is_at_work(arguments.manifest):
+        _tell(f"no run is at work · dtvideo batch run {arguments.manifest} goes on")
     return SOME_FAILED if any(record.state == "failed" for record in records) else 0
 
 

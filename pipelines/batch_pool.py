@@ -5,10 +5,12 @@ Here a place is a process of this machine; `pipelines.batch_ray` has places on a
 
 import multiprocessing
 import os
+import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -52,7 +54,7 @@ class Place(Protocol):
 
 @runtime_checkable
 class Pool(Protocol):
-    """Opens places, at most `size` of them."""
+    """Opens places, at most `size` of them; as text it says what renders."""
 
     @property
     def size(self) -> int:
@@ -127,15 +129,30 @@ class LocalPlace:
 
 @dataclass(frozen=True)
 class LocalPool:
-    """Processes of this machine, each with one thread and, where there are several, one GPU.
+    """Processes of this machine, each with one GPU where there are any, by turns if too few.
 
     serve: what each of them runs, as `batch_worker.serve`; folder: where their logs go.
+    devices: GPUs, as CUDA_VISIBLE_DEVICES names them.
     """
 
     size: int
     serve: Serve
     threads: int
     folder: Path
+    devices: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        """Say what renders, and how to have more of it."""
+        if self.devices:
+            used = self.devices[: self.size]
+            name = "GPU" if len(used) == 1 else "GPUs"
+            return f"{_count(self.size, 'worker')} on {name} {', '.join(used)}"
+        threads = (
+            f"{_count(self.size, 'worker')} on the processor, {_count(self.threads, 'thread')}"
+        )
+        more = f"; --workers up to {processors() // self.threads} is of use"
+        idle = processors() >= (self.size + 1) * self.threads
+        return f"{threads} each{more if idle else ''}"
 
     def open_place(self, number: int) -> LocalPlace:
         """Start a process."""
@@ -143,7 +160,7 @@ class LocalPool:
             self.serve,
             threads=self.threads,
             log=log_of(self.folder, number),
-            device=number if self.size > 1 and has_device(number) else None,
+            device=self.devices[number % len(self.devices)] if self.devices else None,
         )
 
     def wait(self, places: Sequence[Place], seconds: float) -> list[Place]:
@@ -157,6 +174,26 @@ def log_of(folder: Path, number: int) -> Path:
     return folder / f"worker-{number}.log"
 
 
-def has_device(number: int) -> bool:
-    """Tell whether there is a GPU of that number for a worker of its own."""
-    return Path(f"/dev/nvidia{number}").exists()
+def visible_devices(
+    environment: Mapping[str, str] = os.environ, nodes: Path = Path("/dev")
+) -> tuple[str, ...]:
+    """Return the GPUs that a process started here may use, as CUDA_VISIBLE_DEVICES names them.
+
+    As for CUDA, that variable counts where it is set, up to the first entry that names no GPU;
+    else every GPU of the machine counts, and they are numbered from 0.
+    """
+    named = environment.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        count = len([node for node in nodes.glob("nvidia*") if node.name[6:].isdigit()])
+        return tuple(map(str, range(count)))
+    entries = (entry.strip() for entry in named.split(","))
+    return tuple(takewhile(lambda entry: re.fullmatch(r"\d+|(GPU|MIG)-.+", entry), entries))
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

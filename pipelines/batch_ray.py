@@ -149,6 +149,11 @@ class RayPool:
     folder: Path
     options: dict[str, Any]
 
+    def __str__(self) -> str:
+        """Say what renders."""
+        taken = "a GPU" if "num_gpus" in self.options else f"{self.threads} of its processors"
+        return f"up to {self.size} actors on the Ray cluster, each with {taken}"
+
     def open_place(self, number: int) -> RayPlace:
         """Ask the cluster for an actor; it may be long until there is room for it."""
         import ray

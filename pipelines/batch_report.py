@@ -145,10 +145,15 @@ def _doubts(records: Sequence[ClipRecord]) -> str:
 
 
 def by_message(records: Iterable[ClipRecord]) -> dict[str, list[str]]:
-    """Return the names of clips by what went wrong, in order; a clip's own name counts as any."""
+    """Return the names of clips by what went wrong, in order; a clip's own name counts as any.
+
+    So does the name of its result.
+    """
     found: dict[str, list[str]] = {}
     for record in records:
-        message = record.message.replace(f": {record.name}: ", ": ")
+        message = record.message
+        for own in (record.name, record.output):
+            message = message.replace(f": {own}: ", ": ")
         found.setdefault(message, []).append(record.name)
     return found
 
@@ -261,7 +266,6 @@ def _stage_bar(record: ClipRecord) -> str:
     for name, seconds in told.items():
         stage = name.split()[-1] if name.split()[-1] in STAGES else "reading"
         spent[stage] += seconds
-    spent["write"] = max(0.0, record.seconds - sum(spent.values()))
     parts = "".join(
         f'<div style="flex:{spent[stage]:.2f};background:{colour}" '
         f'title="{stage} {spent[stage]:.1f} s"></div>'

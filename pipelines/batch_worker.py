@@ -23,16 +23,16 @@ TERMINATED = 143
 BUG = 1
 
 
-def serve(connection: Connection, *, threads: int, log: Path, device: int | None) -> None:
+def serve(connection: Connection, *, threads: int, log: Path, device: str | None) -> None:
     """Render jobs, given as plain settings, until the pipe closes.
 
-    device: the only GPU that this worker sees. Answers ("beat", stage) on the way and
-    ("done", frames, seconds, done_before) or ("failed", exit_code, message) at the end.
+    device: the only GPU that this worker sees, by number or name. Answers ("beat", stage) on the
+    way and ("done", frames, seconds, done_before) or ("failed", exit_code, message) at the end.
     """
     _end_with_parent()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
     _log_to(log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))

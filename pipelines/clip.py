@@ -13,6 +13,7 @@ from dtvideo.subject import SubjectEncoderAttention, install_subject_attention
 from pipelines.clip_settings import ClipSettings
 from pipelines.frame import FrameRenderer, OnProgress, OnStepEnd
 from pipelines.frame_state import FrameState, Subject
+from pipelines.reference_features import ReferenceFeatures
 from poses.types import Pose
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Clip:
         poses: Iterable[Pose],
         *,
         settings: ClipSettings,
+        features: ReferenceFeatures | None = None,
         on_step_end: OnStepEnd | None = None,
         progress: OnProgress | None = None,
     ) -> None:
@@ -45,6 +47,7 @@ class Clip:
         self.state = FrameState()
         self.cache_plan: CachePlan | None = None
         self._poses = poses
+        self._features = features
         self._on_step_end = on_step_end
         self._progress = progress
         self._frames: Generator[tuple[int, Image], None, None] | None = None
@@ -81,6 +84,7 @@ class Clip:
             pipeline,
             self.subject,
             settings=self.settings,
+            features=self._features,
             on_step_end=self._on_step_end,
             progress=self._progress,
         ) as renderer:
@@ -99,22 +103,29 @@ def open_renderer(
     subject: Subject,
     *,
     settings: ClipSettings,
+    features: ReferenceFeatures | None = None,
     on_step_end: OnStepEnd | None = None,
     progress: OnProgress | None = None,
 ) -> Iterator[FrameRenderer]:
     """Install the method in a pipeline and yield what renders its frames.
 
+    features: those of the clip before, used again when they are of the same character.
     On leaving, also by an exception, the pipeline's attention is its own again.
     """
     with ExitStack() as stack:
         stack.callback(pipeline.maybe_free_model_hooks)
+        attention = stack.enter_context(
+            install_self_subject_attention(pipeline.unet, pipeline.controlnet)
+        )
+        lent = (features or ReferenceFeatures()).lent_to(
+            attention.cache, pipeline, subject, settings
+        )
         yield FrameRenderer(
             pipeline,
             subject,
             settings=settings,
-            attention=stack.enter_context(
-                install_self_subject_attention(pipeline.unet, pipeline.controlnet)
-            ),
+            attention=attention,
+            features=stack.enter_context(lent),
             subject_attention=_subject_attention(pipeline, settings, stack),
             on_step_end=on_step_end,
             progress=progress or _ignore,

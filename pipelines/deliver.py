@@ -28,16 +28,16 @@ def publish(job: RenderJob, prepared: Prepared, work: Work, advance: Advance) ->
     """Make movie, sheet and side-car from the finished frames and put them into place."""
     sidecar, count = prepared.sidecar, len(prepared.driver)
     target, sheet, told = job.target, job.beside(".sheet.png"), job.beside(".json")
-    staged = work.staged(target)
-    columns = _write_frames(job, prepared, work, advance)
-    if job.credentials is not None:
-        for path in written(job, staged, count):
-            _sign(job, job.credentials, path)
-    save_sheet(work.staged(sheet), prepared.reference.image, columns, title=job.stem)
-    results = written(job, target, count)
-    work.publish(
-        [*zip(written(job, staged, count), results, strict=True), (work.staged(sheet), sheet)]
-    )
+    staged, results = work.staged(target), written(job, target, count)
+    with sidecar.timed("write"):
+        columns = _write_frames(job, prepared, work, advance)
+        if job.credentials is not None:
+            for path in written(job, staged, count):
+                _sign(job, job.credentials, path)
+        save_sheet(work.staged(sheet), prepared.reference.image, columns, title=job.stem)
+        work.publish(
+            [*zip(written(job, staged, count), results, strict=True), (work.staged(sheet), sheet)]
+        )
     write_json(work.staged(told), sidecar.document([*results, sheet]))
     work.publish([(work.staged(told), told)])
 

@@ -28,6 +28,7 @@ from dtvideo.subject import SubjectEncoderAttention
 from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Condition, stack
 from pipelines.frame_state import FrameState, Source, Subject
+from pipelines.reference_features import REFERENCE, ReferenceFeatures
 from poses.types import Pose
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ OnStepEnd = Callable[..., dict[str, Any] | None]
 OnProgress = Callable[[str, int, int], None]
 """(stage, steps done, steps to do); the stage is "reference" or "frame <index>"."""
 
-REFERENCE, PREVIOUS = "reference", "previous"
+PREVIOUS = "previous"
 ROWS_AT_ONCE = 4  # noise levels that one pass over a source may hold
 CELLS_AT_ONCE = 2**15  # and latent cells
 MEMORY_SHARE = 0.5  # of the free memory that reference features may take unasked
@@ -50,8 +51,8 @@ MEMORY_SHARE = 0.5  # of the free memory that reference features may take unaske
 class FrameRenderer:
     """Everything that the frames of one clip share, and how one of them is made.
 
-    The reference's features are computed once, for every step; those of the previous frame
-    once per frame, a few steps at a time.
+    The reference's features are computed once, for every step, unless `features` has them; those
+    of the previous frame once per frame, a few steps at a time.
     """
 
     @torch.inference_mode()
@@ -62,6 +63,7 @@ class FrameRenderer:
         *,
         settings: ClipSettings,
         attention: SelfSubjectAttention,
+        features: ReferenceFeatures,
         subject_attention: SubjectEncoderAttention | None,
         on_step_end: OnStepEnd | None,
         progress: OnProgress,
@@ -70,6 +72,7 @@ class FrameRenderer:
         self.subject = subject
         self.settings = settings
         self.attention = attention
+        self.features = features
         self.subject_attention = subject_attention
         self.on_step_end = on_step_end
         self.progress = progress
@@ -86,7 +89,9 @@ class FrameRenderer:
         self.reference_latents = self._encode(subject.reference)
         self.puppet = self._cut_puppet()
         self.reference = self._reference_source()
-        self.cache_plan = self._remember_reference() if self.reference.weight > 0 else None
+        if self.features.plan is None and self.reference.weight > 0:
+            self.features.plan = self._remember_reference()
+        self.cache_plan = self.features.plan
 
     @torch.inference_mode()
     def render(

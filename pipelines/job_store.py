@@ -119,13 +119,18 @@ class JobStore:
         message: str = "",
         seconds: float = 0.0,
         frames: int = 0,
+        finished: float | None = None,
     ) -> bool:
-        """Note how a running clip ended; refused, with False, when the fence is an older one."""
+        """Note how a running clip ended; refused, with False, when the fence is an older one.
+
+        finished: when it ended, now when None.
+        """
+        now = time.time() if finished is None else finished
         with self._writing() as connection:
             changed = connection.execute(
                 "UPDATE clips SET state = ?, exit_code = ?, message = ?, seconds = ?, frames = ?,"
                 " finished = ? WHERE name = ? AND fence = ? AND state = 'running'",
-                (state, exit_code, message, seconds, frames, time.time(), name, fence),
+                (state, exit_code, message, seconds, frames, now, name, fence),
             ).rowcount
         return changed == 1
 

@@ -8,6 +8,7 @@ from pipelines.base import AnimationBase
 from pipelines.job import RenderJob
 from pipelines.load_model import describe_model, load_model
 from pipelines.prepare import Reference, prepare_reference
+from pipelines.reference_features import ReferenceFeatures
 
 PER_CLIP = {
     *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
@@ -23,13 +24,15 @@ class Kept:
     """Holds on to the last model and the last character, for clips that share them."""
 
     def __init__(self) -> None:
+        self.features = ReferenceFeatures()
+        """What frames attend to of the last character."""
         self._last: dict[str, tuple[object, Any]] = {}
 
     def model(self, job: RenderJob) -> tuple[AnimationBase, dict[str, object]]:
         """Return the model of a job and its description for the side-car."""
         key = {name: told for name, told in job.settings().items() if name not in PER_CLIP}
         made: tuple[AnimationBase, dict[str, object]] = self._recall(
-            "model", key, lambda: _described(job)
+            "model", key, lambda: self._load(job)
         )
         return made
 
@@ -59,7 +62,7 @@ class Kept:
             self._last[kind] = key, make()
         return self._last[kind][1]
 
-
-def _described(job: RenderJob) -> tuple[AnimationBase, dict[str, object]]:
-    pipeline = load_model(job)
-    return pipeline, describe_model(job, pipeline)
+    def _load(self, job: RenderJob) -> tuple[AnimationBase, dict[str, object]]:
+        self.features.clear()  # there may be no room for both
+        pipeline = load_model(job)
+        return pipeline, describe_model(job, pipeline)

@@ -5,6 +5,7 @@ size, depth and aliases are limited before anything is built.
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ MAXIMUM_BYTES = 8 * 2**20
 MAXIMUM_DEPTH = 12
 MAXIMUM_NODES = 200_000
 CORE = "tag:yaml.org,2002:"
+NOTHING_STARTED = "nothing was started"
 SCALARS = ("str", "int", "float", "bool", "null")
 
 Location = tuple[str | int, ...]
@@ -36,23 +38,26 @@ class ManifestError(UsageError):
     """A manifest that cannot be honoured; `details` has one line for each fault."""
 
     def __init__(self, path: Path, faults: list[Fault]) -> None:
-        ordered = sorted(faults, key=lambda fault: fault.line)
-        self.faults = tuple(ordered)
-        self.details = tuple(
-            f"error[{fault.code}]: {path}:{fault.line}: {fault.problem}" for fault in ordered
-        )
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        first = f"line {ordered[0].line}: {ordered[0].problem}"
-        told = f"{count}; {first}" if len(faults) > 1 else first
-        super().__init__(ordered[0].code, path, told, "nothing was started")
+        self.faults = tuple(sorted(faults, key=lambda fault: fault.line))
+        places = [(each.code, f"{path}:{each.line}", each.problem) for each in self.faults]
+        self.details = tuple(str(UsageError(*each)) for each in places if len(places) > 1)
+        code, subject, problem = places[0]
+        if self.details:
+            subject, problem = str(path), f"{len(places)} faults"
+        super().__init__(code, subject, problem, NOTHING_STARTED)
 
 
 @dataclass
 class Document:
-    """Plain values, and on which line each of them begins."""
+    """Plain values, on which line each of them begins, and what could not be read.
+
+    is_lines: whether the values are a list with one table for each line of JSON.
+    """
 
     values: Any
     lines: dict[Location, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    is_lines: bool = False
 
     def line(self, location: Location) -> int:
         """Return the line of a value, or of the nearest one around it."""
@@ -65,38 +70,39 @@ class Document:
 def read_document(path: Path) -> Document:
     """Read a file by its suffix: .jsonl as JSON Lines, anything else as YAML.
 
-    Raises: MediaError V1 when it cannot be opened; ManifestError B2 with every fault and line.
+    What can be told apart from the rest is left out and noted in the document's faults.
+    Raises: MediaError V1 when it cannot be opened; ManifestError B2 when nothing can be read.
     """
     check_input(path)
     if path.stat().st_size > MAXIMUM_BYTES:
         problem = f"is larger than {MAXIMUM_BYTES // 2**20} MiB"
         raise UsageError("B2", path, problem, "split it into several manifests")
+    written = path.read_bytes()
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(
-            "B2", path, f"is not UTF-8 at byte {error.start}", "save as UTF-8"
-        ) from None
-    return _read_lines(text, path) if path.suffix.lower() == ".jsonl" else _read_yaml(text, path)
+        line = written[: error.start].count(b"\n") + 1
+        problem = f"is not UTF-8 at byte {error.start} · save it as UTF-8"
+        raise ManifestError(path, [Fault(line, problem)]) from None
+    return _read_lines(text) if path.suffix.lower() == ".jsonl" else _read_yaml(text, path)
 
 
-def _read_lines(text: str, path: Path) -> Document:
+def _read_lines(text: str) -> Document:
     """Read one JSON object a line; every bad line is told."""
-    document, faults = Document([]), []
-    for number, line in enumerate(text.splitlines(), start=1):
+    document = Document([], is_lines=True)
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             value = json.loads(line, object_pairs_hook=_without_duplicates)
             if not isinstance(value, dict):
-                raise ValueError("is no JSON object")
+                raise ValueError("only {...} is one")
+            json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
-            faults.append(Fault(number, f"is no JSON object: {error}", "B3"))
+            document.faults.append(Fault(number, f"is no JSON object: {error}", "B3"))
             continue
         document.lines[len(document.values),] = number
         document.values.append(value)
-    if faults:
-        raise ManifestError(path, faults)
     return document
 
 
@@ -115,13 +121,14 @@ def _read_yaml(text: str, path: Path) -> Document:
         root = yaml.compose(text, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise ManifestError(path, [_yaml_fault(error)]) from None
-    except yaml.YAMLError as error:
-        raise UsageError("B2", path, f"is not YAML: {error}", "mend it") from None
-    document, faults = Document(None), list[Fault]()
-    if root is not None:
-        document.values = _value(root, (), document, faults)
-    if faults:
-        raise ManifestError(path, faults)
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        problem = f"is not YAML: it holds the character U+{error.character:04X}"
+        raise ManifestError(path, [Fault(line, problem)]) from None
+    document = Document(None)
+    document.values = None if root is None else _value(root, (), document)
+    if document.values is None:
+        raise ManifestError(path, [Fault(1, "is empty · see dtvideo batch init")])
     return document
 
 
@@ -129,15 +136,23 @@ def _check_events(text: str, path: Path) -> None:
     """Refuse aliases, deep nesting and masses of nodes before a tree is built of them."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
-        line = event.start_mark.line + 1
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            raise ManifestError(path, [Fault(line, "aliases (*name) are not allowed")])
+        problem = _hostile(event)
         if depth > MAXIMUM_DEPTH:
-            raise ManifestError(path, [Fault(line, f"is nested deeper than {MAXIMUM_DEPTH}")])
+            problem = f"is nested deeper than {MAXIMUM_DEPTH}"
         if count > MAXIMUM_NODES:
-            raise ManifestError(path, [Fault(line, f"has more than {MAXIMUM_NODES} values")])
+            problem = f"has more than {MAXIMUM_NODES} values"
+        if problem:
+            raise ManifestError(path, [Fault(event.start_mark.line + 1, problem)])
+
+
+def _hostile(event: yaml.Event) -> str:
+    """Return what is wrong with one event by itself; nothing when all is well."""
+    if isinstance(event, yaml.AliasEvent):
+        return "aliases (*name) are not allowed"
+    halves = isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value)
+    return "holds half of a character (a surrogate)" if halves else ""
 
 
 def _yaml_fault(error: yaml.MarkedYAMLError) -> Fault:
@@ -146,26 +161,34 @@ def _yaml_fault(error: yaml.MarkedYAMLError) -> Fault:
     return Fault(line, f"is not YAML: {error.problem} (column {column})")
 
 
-def _value(node: yaml.Node, location: Location, document: Document, faults: list[Fault]) -> Any:
-    """Return a node as a plain value, noting lines; keys are always text."""
-    line = node.start_mark.line + 1
-    document.lines.setdefault(location, line)
-    _check_tag(node, faults)
+def _value(node: yaml.Node, location: Location, document: Document) -> Any:
+    """Return a node as a plain value, noting lines; keys, and names of them, are always text."""
+    document.lines.setdefault(location, node.start_mark.line + 1)
+    _check_tag(node, document.faults)
     if isinstance(node, yaml.MappingNode):
-        values: dict[str, Any] = {}
-        for key, item in node.value:
-            name, at = str(key.value), key.start_mark.line + 1
-            if name in values:
-                faults.append(Fault(at, f"key {name!r} is given twice"))
-            document.lines[(*location, name)] = at
-            values[name] = _value(item, (*location, name), document, faults)
-        return values
+        return _table(node, location, document)
     if isinstance(node, yaml.SequenceNode):
-        return [
-            _value(item, (*location, index), document, faults)
-            for index, item in enumerate(node.value)
-        ]
-    return _scalar(node, faults)
+        return [_value(item, (*location, index), document) for index, item in enumerate(node.value)]
+    if location[:1] == ("overrides",) and location[2:] in (("character",), ("clip",)):
+        return node.value  # 0010 is the name that the key 0010 is
+    return _scalar(node, document.faults)
+
+
+def _table(node: yaml.MappingNode, location: Location, document: Document) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, item in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            document.faults.append(Fault(line, "a key is no plain word"))
+            continue
+        name = key.value
+        if name in values:
+            before = document.lines[(*location, name)]
+            document.faults.append(Fault(line, f"key {name!r} is given twice (line {before})"))
+            continue
+        document.lines[(*location, name)] = line
+        values[name] = _value(item, (*location, name), document)
+    return values
 
 
 def _check_tag(node: yaml.Node, faults: list[Fault]) -> None:
@@ -173,15 +196,16 @@ def _check_tag(node: yaml.Node, faults: list[Fault]) -> None:
         faults.append(Fault(node.start_mark.line + 1, f"tag {node.tag!r} is not allowed"))
 
 
-def _scalar(node: yaml.Node, faults: list[Fault]) -> Any:
+def _scalar(node: yaml.ScalarNode, faults: list[Fault]) -> Any:
     """Return text, a number, a truth value or None; dates stay text."""
     if node.tag.removeprefix(CORE) not in SCALARS:
         return node.value
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node)
-    except ValueError as error:
-        faults.append(Fault(node.start_mark.line + 1, f"{node.value!r}: {error}"))
+    except (ValueError, LookupError):
+        kind = node.tag.removeprefix(CORE)
+        faults.append(Fault(node.start_mark.line + 1, f"{node.value!r} is no {kind}"))
         return None
     finally:
         loader.dispose()

@@ -8,7 +8,7 @@ import yaml
 
 from dtvideo.errors import MediaError
 from dtvideo.files import atomic_path, check_output
-from pipelines.manifest import DEFAULT_OUTPUT
+from pipelines.manifest_settings import DEFAULT_OUTPUT
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"}

@@ -15,10 +15,11 @@ from dtvideo.errors import MediaError
 from dtvideo.video import VideoInfo, read_frames
 from pipelines.frame_set import frame_numbers
 from pipelines.job import RenderJob
-from pipelines.pose_cache import Search, keep, making, recall
+from pipelines.pose_cache import Nobody, Search, keep, making, recall
 from pipelines.progress import Progress
 from poses.detections import Detections
 from poses.detectors import PoseDetector, create_detector, register_detector
+from poses.errors import PoseError
 from poses.extract import extract_poses
 from poses.io import read_detections, read_poses
 from poses.remote import remote_detectors
@@ -26,6 +27,7 @@ from poses.select import PersonChoice, Selection, select_person
 from poses.types import PoseSequence, parts_of
 
 Picture = UInt8[np.ndarray, "h w 3"]
+NOBODY_FOUND = "P1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +127,22 @@ def find_people_in(
         with making(path, progress):
             found = recall(path)
             if found is None:
-                found = _look(search, workers, progress)
-                keep(path, found)
-                return found
+                return _look_and_keep(search, path, workers, progress)
+    if isinstance(found, Nobody):
+        raise PoseError(NOBODY_FOUND, info.path, found.problem, found.remedy)
     progress.notice(f"{found.describe()}; from the cache")
+    return found
+
+
+def _look_and_keep(search: Search, path: Path, workers: int, progress: Progress) -> Detections:
+    """Find everyone in a video, and keep the answer, also that nobody is there."""
+    try:
+        found = _look(search, workers, progress)
+    except PoseError as error:
+        if error.code == NOBODY_FOUND:
+            keep(path, Nobody(error.problem, error.remedy))
+        raise
+    keep(path, found)
     return found
 
 

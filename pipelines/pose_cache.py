@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,20 +71,29 @@ def cache_folder() -> Path:
     return (Path(shared) if shared else Path.home() / ".cache") / "dtvideo"
 
 
-def recall(path: Path) -> Detections | None:
+@dataclass(frozen=True)
+class Nobody:
+    """That nobody was found, and how it was told."""
+
+    problem: str
+    remedy: str
+
+
+def recall(path: Path) -> Detections | Nobody | None:
     """Return what was kept, to the bit; None when there is nothing, or nothing readable."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return _unpacked({name: kept[name] for name in kept.files})
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, PoseError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, PoseError):
         return None
 
 
-def keep(path: Path, found: Detections) -> None:
+def keep(path: Path, found: Detections | Nobody) -> None:
     """Keep what was found; a cache that cannot be written is done without."""
+    packed = _about(asdict(found)) if isinstance(found, Nobody) else _packed(found)
     with suppress(ResourceError, OSError), atomic_path(path) as temporary:
         with temporary.open("wb") as file:
-            np.savez_compressed(file, **_packed(found))
+            np.savez_compressed(file, **packed)
 
 
 @contextmanager
@@ -114,7 +123,7 @@ def _packed(found: Detections) -> dict[str, Any]:
         "device": found.device,
         "cuts": found.cuts,
     }
-    packed = {"about": np.array(json.dumps(about)), "counts": np.array(found.counts, np.int64)}
+    packed = {**_about(about), "counts": np.array(found.counts, np.int64)}
     for name, joints in PARTS.items():
         parts = [parts_of(pose).get(name) for pose in people]
         packed[f"has_{name}"] = np.array([part is not None for part in parts], bool)
@@ -123,8 +132,14 @@ def _packed(found: Detections) -> dict[str, Any]:
     return packed
 
 
-def _unpacked(packed: dict[str, np.ndarray]) -> Detections:
+def _about(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {"about": np.array(json.dumps(told))}
+
+
+def _unpacked(packed: dict[str, np.ndarray]) -> Detections | Nobody:
     about = json.loads(str(packed["about"]))
+    if "counts" not in packed:
+        return Nobody(**about)
     size = (int(about["size"][0]), int(about["size"][1]))
     poses = iter(
         [

@@ -6,6 +6,7 @@ from dtvideo.video import VideoInfo
 from pipelines.base import AnimationBase
 from pipelines.clip_settings import ClipSettings
 from pipelines.prepare import Driver, Reference
+from pipelines.reference_features import ReferenceFeatures
 from pipelines.sidecar import Sidecar
 
 
@@ -20,3 +21,5 @@ class Prepared:
     driver: Driver
     info: VideoInfo | None
     sidecar: Sidecar
+    features: ReferenceFeatures
+    """What clips of the same character share."""

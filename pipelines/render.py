@@ -7,8 +7,6 @@ that was stopped goes on at the frame where it stopped; the movie is made from t
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -98,9 +96,9 @@ def render(job: RenderJob, progress: Progress | None = None, *, kept: Kept | Non
         frames = len(prepared.driver)
         check_space(job, size=prepared.size, frames=frames, kept=work.frames.held)
         _tell_people(job, prepared, progress)
-        with _timed(sidecar, "render"):
+        with sidecar.timed("render"):
             _render_frames(job, prepared, work, progress)
-        with _timed(sidecar, "write"), progress.stage("write", frames) as advance:
+        with progress.stage("write", frames) as advance:
             publish(job, prepared, work, advance)
     return _result(job, sidecar, frames=frames, start=start)
 
@@ -119,7 +117,7 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
     loaded, info = _open_inputs(job, sidecar)
     if job.threads is not None:
         set_threads(job.threads)
-    with _timed(sidecar, "load model"), progress.stage("load model", None):
+    with sidecar.timed("load model"), progress.stage("load model", None):
         pipeline, sidecar.model = kept.model(job)
     settings = clip_settings(job, pipeline)
     size, notices = choose_size(
@@ -144,9 +142,9 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
 def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> Prepared:
     """Prepare the reference and the motion."""
     sidecar, info = setup.sidecar, setup.info
-    with _timed(sidecar, "read reference"), progress.stage("read reference", None):
+    with sidecar.timed("read reference"), progress.stage("read reference", None):
         reference = kept.reference(job, setup.loaded, size=setup.size, inputs=sidecar.inputs)
-    with _timed(sidecar, "read motion"):
+    with sidecar.timed("read motion"):
         driver = prepare_driver(job, info, reference.pose, progress=progress)
     sidecar.notices += (*reference.notices, *(info.notices if info else ()), *driver.notices)
     for notice in sidecar.notices:
@@ -158,7 +156,7 @@ def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> P
     }
     sidecar.driver = driver.report
     return Prepared(
-        setup.pipeline, setup.settings, setup.size, reference, driver, info, setup.sidecar
+        setup.pipeline, setup.settings, setup.size, reference, driver, info, sidecar, kept.features
     )
 
 
@@ -255,6 +253,7 @@ def open_clip(job: RenderJob, prepared: Prepared) -> Clip:
         prompt=job.prompt,
         negative_prompt=job.negative_prompt,
         settings=prepared.settings,
+        features=prepared.features,
     )
 
 
@@ -270,10 +269,3 @@ def _result(
         notices=tuple(sidecar.notices),
         done_before=done_before,
     )
-
-
-@contextmanager
-def _timed(sidecar: Sidecar, name: str) -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    sidecar.timings[name] = time.monotonic() - start

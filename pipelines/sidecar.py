@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -80,6 +82,13 @@ class Sidecar:
     def add_frame(self, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Record the hash of a frame's raw bytes."""
         self.frame_hashes.append(hashlib.sha256(image.tobytes()).hexdigest())
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Record how long a block takes that ends well."""
+        start = time.monotonic()
+        yield
+        self.timings[name] = time.monotonic() - start
 
     @property
     def recipe(self) -> dict[str, object]:

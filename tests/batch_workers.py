@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
-def act(connection: Connection, *, threads: int, log: Path, device: int | None) -> None:
+def act(connection: Connection, *, threads: int, log: Path, device: str | None) -> None:
     """Answer jobs by their prompts: fine, bad, full, dies, hangs, or dies once."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     faulthandler.register(signal.SIGUSR1, log.open("a"))
+    log.with_suffix(".device").write_text(str(device))
     while True:
         try:
             job = connection.recv()
@@ -39,4 +40,6 @@ def _answer(job: dict[str, Any]) -> tuple[Any, ...]:
             os.kill(os.getpid(), signal.SIGSEGV)
         case "hangs":
             time.sleep(60)
+        case "there" if not first:
+            return "done", 4, 0.1, True
     return "done", 4, 0.5, False

@@ -1,6 +1,6 @@
 """What the layers remember of the references: keys and values by role, step and layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -98,6 +98,16 @@ class ReferenceCache:
             )
         raise UsageError("M11", role, "was never written", f"roles written: {self.roles}")
 
+    def put(self, role: str, pages: Mapping[int, Page]) -> None:
+        """Let a role have pages that another cache of the same layers and storage had, by step."""
+        self._pages |= {(role, step): page for step, page in pages.items()}
+
+    def take(self, role: str) -> dict[int, Page]:
+        """Return a role's pages by step, and forget them."""
+        taken = {step: page for (name, step), page in self._pages.items() if name == role}
+        self.reset(role)
+        return taken
+
     @property
     def roles(self) -> list[str]:
         """The roles that have features, sorted."""
@@ -123,6 +133,11 @@ class CachePlan:
     storage: Storage
     needed_bytes: int
     budget_bytes: int
+
+    @property
+    def cache_storage(self) -> Storage:
+        """How a cache keeps what it is given; what is passed again stays on the device."""
+        return "device" if self.storage == "recompute" else self.storage
 
     def __str__(self) -> str:
         meaning = {

@@ -26,7 +26,7 @@ cli.main(["doctor"])
 """
 
 
-def start(tidying):
+def start(tidying, *, by=signal.SIGINT):
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(tidying=tidying)],
         cwd=ROOT,
@@ -35,7 +35,7 @@ def start(tidying):
         text=True,
     )
     assert process.stdout.readline() == "at work\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     assert process.stdout.readline() == "in good order\n"
     return process
 
@@ -50,3 +50,25 @@ def test_f2_the_first_interruption_tidies_up_and_the_second_leaves_at_once(press
         assert time.monotonic() - begun < 20
         told = process.stderr.read()
     assert ("interrupted" in told) == (presses == 1)
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP])
+def test_f2_who_is_told_to_end_or_loses_the_terminal_ends_in_good_order(by):
+    with start(tidying=0, by=by) as process:
+        assert process.wait(20) == 143
+
+
+def test_f2_a_run_under_nohup_does_not_end_with_its_terminal():
+    ignored = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", ignored + PROGRAM.format(tidying=0)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "at work\n"
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 143

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from dtvideo import lease
 from dtvideo.errors import OutputError, ResourceError
-from dtvideo.lease import hold_lease
+from dtvideo.lease import hold_lease, is_held
 
 HOLDER = """
 import sys, time
@@ -49,6 +50,33 @@ def test_f5_the_lease_of_a_killed_run_is_free(holder):
     with hold_lease(path):
         assert str(os.getpid()) in path.read_text()
     assert not path.exists()
+
+
+def test_whether_a_lease_is_held_is_told_without_taking_it(holder, tmp_path):
+    path, process = holder
+    assert is_held(path)
+    assert is_held(path)
+    process.kill()
+    process.wait()
+    assert path.exists()
+    assert not is_held(path)
+    assert not is_held(tmp_path / "none")
+
+
+def test_f5_a_lease_whose_file_was_removed_meanwhile_is_not_the_lease(tmp_path, monkeypatch):
+    path, lock = tmp_path / "lease", lease._lock
+    opened = []
+
+    def locked_late(descriptor, at):
+        opened.append(descriptor)
+        if len(opened) == 1:  # the holder before removes its file and lets go just now
+            path.unlink()
+        lock(descriptor, at)
+
+    monkeypatch.setattr(lease, "_lock", locked_late)
+    with hold_lease(path), pytest.raises(OutputError, match=str(os.getpid())), hold_lease(path):
+        pass
+    assert len(opened) == 3
 
 
 def test_a_lease_ends_with_its_block_also_after_an_error(tmp_path):

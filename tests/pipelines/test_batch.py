@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import signal
@@ -6,12 +7,23 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from dtvideo.errors import OutputError, UsageError
 from dtvideo.lease import hold_lease
-from pipelines.batch import BatchSettings, batch_folder, open_batch, run_batch, table
+from pipelines import batch_pool
+from pipelines.batch import (
+    BatchSettings,
+    batch_folder,
+    open_batch,
+    open_store,
+    run_batch,
+    table,
+)
+from pipelines.batch_commands import add_batch
+from pipelines.batch_pool import LocalPool, visible_devices
 from pipelines.batch_report import write_report
 from pipelines.job import RenderJob
 from pipelines.manifest import ClipJob, load_manifest
@@ -102,6 +114,67 @@ def test_b7_a_worker_that_tells_nothing_is_ended_and_its_stack_kept(manifest):
     assert records["b"].state == "done"
 
 
+@pytest.mark.parametrize(
+    ("named", "nodes", "devices"),
+    [
+        (None, ["nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"], ("0", "1")),
+        (None, ["nvidia3"], ("0",)),  # the only one that a container was given
+        (None, [], ()),
+        ("", ["nvidia0"], ()),
+        ("2, 0", ["nvidia0"], ("2", "0")),
+        ("1,-1,2", [], ("1",)),
+        ("GPU-8932f937,MIG-6e7ef5b3", [], ("GPU-8932f937", "MIG-6e7ef5b3")),
+        ("NoDevFiles", ["nvidia0"], ()),
+    ],
+)
+def test_the_gpus_are_those_that_cuda_would_see(tmp_path, named, nodes, devices):
+    for node in nodes:
+        (tmp_path / node).touch()
+    environment = {} if named is None else {"CUDA_VISIBLE_DEVICES": named}
+    assert visible_devices(environment, tmp_path) == devices
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "told", "given"),
+    [
+        ("auto", None, "2 workers on GPUs 5, GPU-ab", ["5", "GPU-ab"]),
+        ("auto", 1, "1 worker on GPU 5", ["5"]),
+        ("auto", 3, "3 workers on GPUs 5, GPU-ab", ["5", "GPU-ab", "5"]),
+        ("cpu", None, "1 worker on the processor, 1 thread each", ["None"]),
+    ],
+)
+def test_each_gpu_has_a_worker_that_sees_no_other(
+    manifest, monkeypatch, device, workers, told, given
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-ab")
+    clips = [clip(manifest, name) for name in "abcd"]
+    clips = [replace(each, job=replace(each.job, device=device)) for each in clips]
+    heard = []
+    run(manifest, clips, workers=workers, begin=lambda pool: heard.append(str(pool)))
+    assert [text.split("; --workers")[0] for text in heard] == [told]
+    files = sorted(batch_folder(manifest).glob("worker-*.device"))
+    assert [file.read_text() for file in files] == given
+
+
+def test_more_workers_are_recommended_while_processors_are_idle(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_pool, "processors", lambda: 8)
+    assert str(LocalPool(3, act, 2, tmp_path)) == (
+        "3 workers on the processor, 2 threads each; --workers up to 4 is of use"
+    )
+    assert str(LocalPool(4, act, 2, tmp_path)) == "4 workers on the processor, 2 threads each"
+
+
+def test_a_result_that_was_there_keeps_what_making_it_took(manifest):
+    clips = [clip(manifest, "a", "there"), clip(manifest, "b")]
+    first, _ = run(manifest, clips)
+    again, told = run(manifest, clips)
+    assert (first["a"].seconds, first["a"].message) == (0.5, "")
+    assert (again["a"].seconds, again["a"].message) == (0.5, "was there, whole")
+    assert again["a"].finished == first["a"].finished
+    assert again["b"].finished > first["b"].finished
+    assert told == ["a", "b"] or told == ["b", "a"]
+
+
 def test_failed_clips_can_be_tried_again_alone(manifest):
     run(manifest, [clip(manifest, "a", "bad"), clip(manifest, "b")])
     clips = [clip(manifest, "a"), clip(manifest, "b")]
@@ -134,6 +207,31 @@ def test_b9_a_cancelled_clip_ends_and_stays_cancelled_until_it_is_retried(manife
     assert retried["a"].state == "done"
 
 
+@pytest.mark.slow
+def test_b9_a_render_that_is_cancelled_midway_goes_on_from_there_when_retried(real):
+    (first, _) = load_manifest(real)
+    clips = [replace(first, job=replace(first.job, steps=300))]
+    frames = first.job.beside(".work") / "frames"
+
+    def cancel_midway():
+        while not (frames / "000001.png").exists():
+            time.sleep(0.01)
+        with open_batch(real) as store:
+            store.cancel()
+
+    watch = Thread(target=cancel_midway)
+    watch.start()
+    (record,) = run_batch(real, clips, BatchSettings(), tell=lambda _: None)
+    watch.join()
+    assert record.state == "cancelled"
+    assert (frames / "000001.png").exists()
+    (record,) = run_batch(real, clips, BatchSettings(), states=("cancelled",), tell=lambda _: None)
+    assert record.state == "done"
+    alone = render(replace(clips[0].job, output=real.parent / "alone.mp4"))
+    expected = json.loads(alone.sidecar.read_text())["frames"]["sha256_of_rgb"]
+    assert hashes(real) == {"one": expected}
+
+
 def test_f5_a_second_run_of_a_batch_is_refused(manifest):
     with hold_lease(batch_folder(manifest) / "lease.json"), pytest.raises(OutputError) as caught:
         run(manifest, [clip(manifest, "a")])
@@ -162,6 +260,27 @@ def test_the_report_shows_failures_and_how_to_go_on(manifest):
     assert "is no video" in text
     assert f"dtvideo batch retry {manifest}" in text
     assert "<svg" in text
+
+
+def test_the_status_says_when_nothing_goes_on(manifest, capsys):
+    parser = argparse.ArgumentParser()
+    add_batch(parser)
+
+    def told():
+        arguments = parser.parse_args(["status", str(manifest)])
+        return arguments.command(arguments), capsys.readouterr()
+
+    with open_store(manifest) as store:
+        store.take([("a", "a.mp4"), ("b", "b.mp4")])
+        store.claim("a")
+    code, streams = told()
+    assert code == 0
+    assert streams.out.splitlines()[-1] == "1 waiting, 1 running"
+    assert streams.err == f"no run is at work · dtvideo batch run {manifest} goes on\n"
+    with hold_lease(batch_folder(manifest) / "lease.json"):
+        assert told()[1].err == ""
+    run(manifest, [clip(manifest, "a")])
+    assert told()[1].err == ""
 
 
 def test_the_table_counts_states(manifest):
@@ -194,6 +313,14 @@ def test_a_batch_renders_the_frames_that_animate_renders(real, tmp_path):
     told = json.loads(alone.sidecar.read_text())["frames"]["sha256_of_rgb"]
     assert hashes(real) == {"one": told}
     assert find_faults(clips[0].job.beside(".json")) == []
+
+
+def test_f2_a_batch_goes_on_when_nobody_reads_its_results(real):
+    words = command("batch", "run", real)
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.wait(300) == 0
+    assert sorted(hashes(real)) == ["one", "two"]
 
 
 @pytest.mark.slow

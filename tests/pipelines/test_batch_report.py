@@ -79,6 +79,9 @@ def test_clips_that_failed_alike_are_told_together(tmp_path):
         )
     ]
     assert list(by_message(records).values()) == [["a", "c"], ["b"]]
+    there = "error[F7]: {}: exists already"
+    taken = [record(name, f"{name}.mp4", message=there.format(f"{name}.mp4")) for name in "ab"]
+    assert by_message(taken) == {"error[F7]: exists already": ["a", "b"]}
     text = page(tmp_path / "b.yaml", records)
     assert "3 failed" in text
     assert text.count('class="fault"') == 2
@@ -88,6 +91,7 @@ def test_clips_that_failed_alike_are_told_together(tmp_path):
 
 def test_the_time_of_a_clip_is_told_stage_by_stage(tmp_path):
     told = {"load model": 1.0, "read motion": 2.0, "read reference": 0.5, "render": 4.0}
+    told["write"] = 2.5
     leave(tmp_path, "a", FINE, timings_seconds=told)
     clip = replace(record("a", tmp_path / "a.mp4"), seconds=10.0)
     text = page(tmp_path / "b.yaml", [clip])

@@ -2,7 +2,7 @@ import sqlite3
 
 import pytest
 
-from dtvideo.errors import UsageError
+from dtvideo.errors import ResourceError, UsageError
 from pipelines.job_store import JobStore
 
 
@@ -81,6 +81,15 @@ def test_f9_the_file_of_a_newer_version_is_refused(tmp_path):
     with pytest.raises(UsageError, match="has version 99, this dtvideo knows 1") as caught:
         JobStore(tmp_path / "jobs.sqlite")
     assert caught.value.code == "F9"
+
+
+def test_f3_a_disk_that_is_full_is_told_and_the_states_stay(store):
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(ResourceError, match=r"jobs\.sqlite: database or disk is full") as caught:
+        store.take([(f"{number}" * 500, "x.mp4") for number in range(100)])
+    assert (caught.value.code, caught.value.exit_code) == ("F3", 7)
+    assert states(store) == {"a": "waiting", "b": "waiting"}
 
 
 def test_a_clip_that_is_unknown_is_told(store):

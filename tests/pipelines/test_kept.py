@@ -1,10 +1,13 @@
+import json
 from dataclasses import replace
 
 import pytest
 
+from dtvideo.attention import CachePlan
 from dtvideo.images import load_image
 from pipelines.job import RenderJob
 from pipelines.kept import Kept
+from pipelines.render import render
 from pipelines.sidecar import fingerprint
 
 
@@ -52,9 +55,27 @@ def test_another_picture_pose_size_or_way_of_looking_is_looked_at_again(job, tmp
     assert reference(kept, job, size=(64, 64)).image.shape == (64, 64, 3)
 
 
+def test_a_character_is_encoded_once_for_clips_of_the_same_settings(job, tmp_path):
+    def passes(kept, name, **changes):
+        hook = kept.model(job)[0].unet.register_forward_hook(lambda *_: asked.append(1))
+        asked = []
+        result = render(replace(job, size=(32, 32), output=tmp_path / name, **changes), kept=kept)
+        hook.remove()
+        return len(asked), json.loads(result.sidecar.read_text())["frames"]["sha256_of_rgb"]
+
+    kept = Kept()
+    first, frames = passes(kept, "a.mp4")
+    again, same = passes(kept, "b.mp4")
+    other, different = passes(kept, "c.mp4", seed=3)
+    assert (again, other) == (first - 1, first)
+    assert same == frames != different
+
+
 def test_a_model_is_loaded_once_for_clips_that_differ_in_what_does_not_touch_it(job):
     kept = Kept()
     pipeline, told = kept.model(job)
     assert kept.model(replace(job, seed=9, prompt="a knight"))[0] is pipeline
+    kept.features.plan = CachePlan("device", 1, 1)
     assert kept.model(replace(job, cache_memory=10**9))[0] is not pipeline
+    assert kept.features.plan is None
     assert told["name"] == job.model

@@ -15,6 +15,7 @@ from pipelines.motion import find_people_in
 from pipelines.pose_cache import Search, cache_folder, keep, recall
 from pipelines.progress import SilentProgress
 from poses.detections import Detections
+from poses.errors import PoseError
 from poses.synthetic import stand
 from poses.types import Pose, missing_joints
 
@@ -79,6 +80,33 @@ def test_the_content_of_the_video_counts_and_not_its_name(make_video, own_cache)
     assert Standing.asked == 5
 
 
+class Blind(Standing):
+    """A detector that finds nobody."""
+
+    def detect(self, image):
+        super().detect(image)
+        return []
+
+
+def test_that_nobody_was_found_is_remembered_and_told_of_the_video_at_hand(
+    make_video, own_cache, monkeypatch
+):
+    monkeypatch.setattr(motion, "load_detector", lambda name, **options: Blind())
+    monkeypatch.setattr(Blind, "asked", 0)
+    path = make_video()
+    with pytest.raises(PoseError, match=r"no person found in any of 5 frames") as first:
+        look(probe(path))
+    renamed = path.rename(path.with_name("other name.mp4"))
+    with pytest.raises(PoseError) as again:
+        look(probe(renamed))
+    assert Blind.asked == 5
+    assert (again.value.code, again.value.subject) == ("P1", str(renamed))
+    assert (again.value.problem, again.value.remedy) == (first.value.problem, first.value.remedy)
+    with pytest.raises(PoseError):
+        look(probe(renamed), cache=False)
+    assert Blind.asked == 10
+
+
 def test_without_the_cache_nothing_is_kept(make_video, own_cache):
     look(probe(make_video()), cache=False)
     assert not own_cache.exists()
@@ -137,6 +165,7 @@ from pathlib import Path
 from dtvideo.video import probe
 from pipelines import motion
 from pipelines.progress import SilentProgress
+from poses.errors import PoseError
 from poses.synthetic import stand
 
 class Slow:
@@ -144,21 +173,26 @@ class Slow:
     def detect(self, image):
         print("asked", flush=True)
         time.sleep(0.3)
-        return [stand(size=image.shape[1::-1])]
+        return [stand(size=image.shape[1::-1])] * (sys.argv[2] == "someone")
 
 motion.load_detector = lambda name, **options: Slow()
 info = probe(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
-found = motion.find_people_in(
-    info, slice(0, 5), detector="mediapipe", everyone=False, cache=True, progress=SilentProgress()
-)
-print(found.counts)
+try:
+    found = motion.find_people_in(
+        info, slice(0, 5), detector="mediapipe", everyone=False, cache=True,
+        progress=SilentProgress(),
+    )
+    print(found.counts)
+except PoseError as error:
+    print(error.code)
 """
 
 
-def test_two_processes_that_want_the_same_search_make_it_once(make_video, tmp_path):
-    call = [sys.executable, "-c", LOOKER, str(make_video())]
+@pytest.mark.parametrize(("who", "answer"), [("someone", "(1, 1, 1, 1, 1)"), ("nobody", "P1")])
+def test_two_processes_that_want_the_same_search_make_it_once(make_video, tmp_path, who, answer):
+    call = [sys.executable, "-c", LOOKER, str(make_video()), who]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = {**os.environ, "DTVIDEO_CACHE": str(tmp_path / "cache")}
     lookers = [subprocess.Popen(call, cwd=ROOT, env=environment, **pipes) for _ in range(2)]
@@ -169,5 +203,5 @@ def test_two_processes_that_want_the_same_search_make_it_once(make_video, tmp_pa
         looker.stdin.flush()
     told = [looker.communicate()[0] for looker in lookers]
     assert sum(text.count("asked") for text in told) == 5
-    assert all("(1, 1, 1, 1, 1)" in text for text in told)
+    assert all(text.splitlines()[-1] == answer for text in told)
     assert [path.suffix for path in (tmp_path / "cache" / "poses").iterdir()] == [".npz"]

@@ -65,7 +65,9 @@ def test_the_side_car_tells_inputs_settings_and_every_frame(danced):
     assert told["digital_source_type"].endswith("trainedAlgorithmicMedia")
     assert told["model"]["sha256"]["unet/diffusion_pytorch_model.safetensors"]
     assert any("33x32 is rounded up to 36x32" in warning for warning in told["warnings"])
-    assert {"render", "read motion"} <= set(told["timings_seconds"])
+    stages = ["load model", "read reference", "read motion", "render", "write"]
+    assert list(told["timings_seconds"]) == stages
+    assert 0 < sum(told["timings_seconds"].values()) <= danced.seconds
     assert "/" not in told["inputs"][0]["path"].replace("../", "").split("/", 1)[0]
 
 

@@ -1,0 +1,179 @@
+"""Turn what a manifest says into values of a job, inside the folders that it may use.
+
+Each value is read once, wherever it counts, so that it is told once when it cannot be.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dtvideo.errors import UsageError
+from dtvideo.files import check_input
+from dtvideo.models.presets import presets
+from dtvideo.models.sources import TOON, is_hub_id
+from pipelines.job import PATH_SETTINGS, RenderJob, parse_lora
+from pipelines.manifest_file import Document, Fault, Location
+from pipelines.manifest_settings import PARSERS
+from poses.errors import ExplainedError
+
+TEMPLATE = re.compile(r"\{([a-z_]+)(?::0(\d))?\}")
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])\s*(\..*)?")
+IMPOSSIBLE = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
+LONGEST_NAME = 240
+"""Bytes; systems end at 255, and what lies beside a result has longer names."""
+LOST: Any = object()
+"""Stands for a value that cannot be read, which has been told."""
+OF_ITS_OWN = "M11"
+"""The code of a value that cannot be, whatever the others are."""
+
+NAMED: Mapping[str, Callable[[str], bool]] = {
+    "model": lambda text: text == TOON or text in presets() or is_hub_id(text),
+    "controlnet": is_hub_id,
+    "vae": is_hub_id,
+    "matte": lambda text: re.fullmatch(r"[A-Za-z0-9][\w-]*", text) is not None,
+}
+"""Settings that hold a name or a path, and what has the form of a name."""
+
+
+@dataclass(frozen=True)
+class ValueReader:
+    """Reads values, and keeps a fault for each place where one cannot be read.
+
+    root: where paths start, and stay inside unless `allow_outside`; results: where results stay.
+    """
+
+    root: Path
+    results: Path
+    allow_outside: bool
+    _read: dict[Location, Any] = field(default_factory=dict)
+    _faults: list[tuple[Location, Fault]] = field(default_factory=list)
+
+    def faults(self, document: Document) -> list[Fault]:
+        """Return what was wrong, with its lines."""
+        return [replace(fault, line=document.line(place)) for place, fault in self._faults]
+
+    def note(self, place: Location, fault: Fault) -> None:
+        """Add a fault."""
+        self._faults.append((place, fault))
+
+    def value(self, name: str, value: Any, place: Location) -> Any:
+        """Return a setting as `RenderJob` takes it, or LOST; a path also when it is told."""
+        if place not in self._read:
+            try:
+                self._read[place] = self._value(name, value)
+            except ExplainedError as error:
+                self.note(place, as_fault(error, ".".join(map(str, place))))
+                is_path = name in PATH_SETTINGS
+                self._read[place] = self.root / value.replace("\0", "") if is_path else LOST
+        return self._read[place]
+
+    def output(self, template: str, names: Mapping[str, str | int], place: Location) -> Any:
+        """Return where a result goes, or LOST."""
+        try:
+            text = expand(template, names)
+        except ExplainedError as error:
+            self.note(("output",), as_fault(error, "output"))
+            return LOST
+        try:
+            return self._output(text)
+        except ExplainedError as error:
+            self.note(place, as_fault(error, error.subject))
+            return LOST
+
+    def _value(self, name: str, value: Any) -> Any:
+        if name in PATH_SETTINGS:
+            return self._input(value, is_file=name != "poses")
+        read = value
+        if name in PARSERS:
+            read = PARSERS[name](str(value))
+        elif name in NAMED:
+            read = self._name_or_path(value, NAMED[name])
+        elif name == "loras":
+            loras = map(parse_lora, value)
+            read = tuple((str(self._input(file)), scale) for file, scale in loras)
+        _check_alone(name, read)
+        return read
+
+    def _input(self, text: str, *, is_file: bool = False) -> Path:
+        path = _inside(text, self.root, confined=not self.allow_outside)
+        if not path.exists():
+            raise named_fault(text, "is missing", "paths start at the manifest's folder", code="V1")
+        if is_file:
+            check_input(path)
+        return path
+
+    def _name_or_path(self, text: str, is_name: Callable[[str], bool]) -> str:
+        """Return the path of what lies in the manifest's folder, else a name as it is."""
+        if text == TOON or (is_name(text) and not (self.root / text).exists()):
+            return text
+        return str(self._input(text))
+
+    def _output(self, text: str) -> Path:
+        for part in Path(text).parts:
+            impossible = RESERVED.fullmatch(part) or IMPOSSIBLE.search(part) or part[-1] in ". "
+            if impossible or len(part.encode()) > LONGEST_NAME:
+                problem = f"{part!r} is no file name on every system"
+                raise named_fault(text, problem, "rename the character or the clip")
+        return _inside(text, self.results, confined=True)
+
+
+def expand(template: str, names: Mapping[str, str | int]) -> str:
+    """Fill `{name}` and `{name:03}` into a template; nothing else in braces is possible.
+
+    Raises: UsageError B1 naming what is not known, or a name that would change folders.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name, width = match[1], int(match[2] or 0)
+        if name not in names:
+            known = ", ".join(f"{{{each}}}" for each in names)
+            raise named_fault(template, f"{{{name}}} is unknown", f"use {known}")
+        value = str(names[name])
+        if "/" in value or "\\" in value or not value.strip(" ."):
+            raise named_fault(template, f"{name} {value!r} is no file name", "rename it")
+        return value.zfill(width)
+
+    if re.search(r"[{}]", TEMPLATE.sub("", template)):
+        raise named_fault(template, "has braces that are no {name}", "write {name} or {name:03}")
+    return TEMPLATE.sub(fill, template)
+
+
+def named_fault(subject: str, problem: str, remedy: str, *, code: str = "B1") -> UsageError:
+    """Return the error of something that a manifest names."""
+    return UsageError(code, subject, problem, remedy)
+
+
+def as_fault(error: ExplainedError, where: str) -> Fault:
+    """Return an error as the fault of a place, whose line is not known yet."""
+    subject = "" if error.subject == where else f"{error.subject}: "
+    remedy = f" · {error.remedy}" if error.remedy else ""
+    return Fault(0, f"{where}: {subject}{error.problem}{remedy}", error.code)
+
+
+def _check_alone(name: str, value: Any) -> None:
+    """Refuse a value that no job could have, whatever its other settings are.
+
+    Raises: UsageError M11.
+    """
+    try:
+        RenderJob(reference=Path("a.png"), driver=Path("a.mp4"), **{name: value})
+    except UsageError as error:
+        if error.code == OF_ITS_OWN and error.subject != "-o":
+            raise
+
+
+def _inside(text: str, root: Path, *, confined: bool) -> Path:
+    """Return a path below a folder.
+
+    Raises: UsageError B1 when it leaves that folder, also through a link.
+    """
+    if "\x00" in text:
+        raise named_fault(text, "holds a NUL character", "rename it")
+    if confined and (text.startswith(("/", "~", "\\")) or re.match(r"[A-Za-z]:", text)):
+        raise named_fault(text, "is not relative", f"write it from {root}")
+    path = root / text
+    if confined and not path.resolve().is_relative_to(root):
+        raise named_fault(text, f"leads out of {root}", "move it inside, or see --allow-outside")
+    return path
