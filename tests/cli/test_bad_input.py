@@ -118,6 +118,16 @@ def test_v7_one_frame_is_enough(animate):
     assert json.loads(Path("one.json").read_text())["frames"]["count"] == 1
 
 
+@pytest.mark.parametrize("name", ["100%.mp4", "a#b.mp4", "%04d.mp4"])
+def test_v18_percent_and_hash_in_the_name_of_a_video(animate, name):
+    Path(name).write_bytes(DANCE.read_bytes())
+    code, told, paths = animate(name, "--frames", "0")
+    assert code == 0, told
+    stem = name.removesuffix(".mp4")
+    assert paths == [f"hero_{stem}.mp4", f"hero_{stem}.json", f"hero_{stem}.sheet.png"]
+    assert all(Path(path).is_file() for path in paths)
+
+
 def test_v9_a_turned_video_is_upright(animate, make_video):
     from dtvideo.video import read_frames
 
