@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,24 @@ def video_track(container: Any, path: Path) -> Any:
 def audio_track(container: Any) -> Any | None:
     """Return the first sound track, or None."""
     return container.streams.audio[0] if container.streams.audio else None
+
+
+def promised_end(container: Any, stream: Any) -> tuple[Fraction | None, bool]:
+    """Return the seconds that the header gives the pictures, and whether sound may be in them."""
+    if stream.duration and stream.time_base:
+        return stream.duration * Fraction(stream.time_base), False
+    length = Fraction(container.duration, av.time_base) if container.duration else None
+    return length, len(container.streams) > 1
+
+
+def end_of_packets(path: Path) -> Fraction:
+    """Return when the last packet of any track ends, in seconds on the file's own clock."""
+    end = Fraction(0)
+    with open_container(path) as container:
+        for packet in container.demux():
+            if packet.pts is not None and packet.time_base:
+                end = max(end, (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base))
+    return end
 
 
 def _refuse_address(path: Path) -> None:

@@ -12,7 +12,13 @@ from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError
 from dtvideo.limits import VideoLimits
-from dtvideo.video.container import audio_track, open_container, video_track
+from dtvideo.video.container import (
+    audio_track,
+    end_of_packets,
+    open_container,
+    promised_end,
+    video_track,
+)
 from dtvideo.video.picture import (
     HIGH_DYNAMIC_RANGE,
     ODD_ANGLE_DEGREES,
@@ -27,6 +33,8 @@ from dtvideo.video.timing import choose_rate, count_ticks, nearest_frames, stead
 
 MINIMUM_SIDE = 16
 MOST_REPEATS = 20
+MOST_OF_A_FRAME = Fraction(3, 4)
+LONGEST_PAUSE = Fraction(1)  # seconds that the last frame of a variable rate may last
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,8 @@ def probe(
             colours=first.colours,
             notices=_notices(first, container, variable=variable),
         )
+        promised = promised_end(container, stream)
+    info = replace(info, notices=(*info.notices, *_cut_short(info, *promised)))
     if rate is None:
         _check_count(info)
     return info.at_rate(rate or own)
@@ -254,6 +264,21 @@ def _check_count(info: VideoInfo) -> None:
             f"{float(info.length):.1f} seconds; its time stamps are hardly right",
             "give --fps, or convert it to a constant rate",
         )
+
+
+def _cut_short(info: VideoInfo, promised: Fraction | None, of_any_track: bool) -> list[str]:
+    """Tell of a header that promises more time than there is, by most of a frame or more."""
+    end = info.length + max(info.start, Fraction(0))
+    slack = LONGEST_PAUSE if info.variable_rate else MOST_OF_A_FRAME / info.rate
+    if promised is None or promised <= end + slack:
+        return []
+    if of_any_track and promised <= end_of_packets(info.path) + slack:
+        return []
+    found = f"{info.decoded_frames} frames in {float(info.length):.2f} s"
+    return [
+        f"the video ended before its header says: it holds {found} of {float(promised):.2f} s; "
+        "it may have been cut off"
+    ]
 
 
 def _notices(first: _First, container: Any, *, variable: bool) -> tuple[str, ...]:
