@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dtvideo.errors import MediaError
-from dtvideo.images import LoadedImage, Placement, fit_to, load_image, place
+from dtvideo.images import LoadedImage, Placement, fit_to, load_image, place, resize
 from dtvideo.segmentation import find_mask
 from dtvideo.video import VideoInfo
 from pipelines.character_job import CharacterJob
@@ -38,6 +38,8 @@ REFERENCE_DETECTORS = ("toon", "mediapipe")
 MINIMUM_JOINTS = 6
 MINIMUM_INSIDE = 0.6
 
+SEARCH_SIDE = 1024
+"""Longest side of the picture in which mask and pose are found, where the canvas is not larger."""
 MISTAKABLE = 40.0
 GROUNDS: Mapping[str, tuple[int, int, int]] = {
     "white": (255, 255, 255),
@@ -137,12 +139,14 @@ def prepare_reference(
 
     Raises: PoseError R11 when no pose is found and the job is strict; MediaError for the mask.
     """
-    mask, mask_method, mask_notices = _reference_mask(job, loaded)
-    found = _people_in_picture(job, loaded.rgb, mask)
+    seen = reduced(loaded, max(SEARCH_SIDE, *size))
+    mask, mask_method, mask_notices = _reference_mask(job, seen, whole=loaded)
+    found = _people_in_picture(job, seen.rgb, mask)
     if len(found.people) > 1:
-        mask, mask_method, mask_notices = _reference_mask(job, _without_others(loaded, found))
-    pose, pose_method, pose_notices = _reference_pose(job, loaded.rgb, mask, found)
-    placement = place(loaded.rgb.shape[1::-1], size)
+        alone = _without_others(seen, found)
+        mask, mask_method, mask_notices = _reference_mask(job, alone, whole=loaded)
+    pose, pose_method, pose_notices = _reference_pose(job, seen.rgb, mask, found)
+    placement = place(seen.rgb.shape[1::-1], size)
     return Reference(
         image=fit_and_extend(loaded.rgb, size),
         mask=fit_to(mask, size)[0],
@@ -153,6 +157,16 @@ def prepare_reference(
         person=found.index,
         notices=(*loaded.notices, *mask_notices, *pose_notices),
     )
+
+
+def reduced(loaded: LoadedImage, side: int) -> LoadedImage:
+    """Return a picture that is at most so many pixels long; a smaller one as it is."""
+    size = loaded.rgb.shape[1::-1]
+    if max(size) <= side:
+        return loaded
+    fitted = place(size, (side, side)).fitted_size
+    alpha = None if loaded.alpha is None else resize(loaded.alpha, fitted)
+    return replace(loaded, rgb=resize(loaded.rgb, fitted), alpha=alpha)
 
 
 def fit_and_extend(
@@ -174,19 +188,22 @@ def moved(poses: Poses, placement: Placement) -> Poses:
     return replace(poses, size=placement.target_size, **parts)
 
 
-def _reference_mask(job: CharacterJob, loaded: LoadedImage) -> tuple[Mask, str, tuple[str, ...]]:
+def _reference_mask(
+    job: CharacterJob, seen: LoadedImage, *, whole: LoadedImage
+) -> tuple[Mask, str, tuple[str, ...]]:
+    """Find the mask, or read one that was drawn at the whole picture's size."""
     if job.reference_mask is None:
-        found = find_mask(loaded, matte=job.matte)
+        found = find_mask(seen, matte=job.matte)
         if job.strict and found.method == "whole picture":
             problem = "the character cannot be told from its ground"
             raise MediaError("R11", job.reference, problem, "give --ref-mask FILE")
         return found.mask, found.method, found.notices
     given = load_image(job.reference_mask, background=(0, 0, 0))
-    sizes = given.rgb.shape[1::-1], loaded.rgb.shape[1::-1]
+    sizes = given.rgb.shape[1::-1], whole.rgb.shape[1::-1]
     if sizes[0] != sizes[1]:
         problem = f"is {sizes[0][0]}x{sizes[0][1]}, the picture {sizes[1][0]}x{sizes[1][1]}"
         raise MediaError("R10", job.reference_mask, problem, "draw it at the picture's size")
-    mask = (given.rgb.mean(axis=2) / 255).astype(np.float32)
+    mask = resize((given.rgb.mean(axis=2) / 255).astype(np.float32), seen.rgb.shape[1::-1])
     if not mask.any():
         raise MediaError("R5", job.reference_mask, "is black all over", "paint the character white")
     return mask, "file", ()
