@@ -104,8 +104,12 @@ def _warnings(reference: Reference, driver: Driver) -> Iterable[str]:
     if (share := _share(driver.found)) < SMALL_SHARE:
         yield f"the person is small in the driving video ({share:.0%} of its height)"
     scale = _number(driver, "scale")
-    if scale is not None and not 1 / ODD_SCALE < scale < ODD_SCALE:
-        yield f"the motion is scaled by {scale:.2f}"
+    usual = reference.pose.size[1] / driver.found.size[1]
+    if scale is not None and not 1 / ODD_SCALE < scale / usual < ODD_SCALE:
+        yield (
+            f"the motion is scaled by {scale:.2f}, where the heights of the pictures "
+            f"make {usual:.2f} usual: check the poses found"
+        )
     empty = driver.report["frames_without_person"]
     if isinstance(empty, list) and empty:
         yield f"nobody in frames {in_words(empty)}: nothing is drawn there"
