@@ -5,7 +5,7 @@ import pytest
 
 from dtvideo.images import LoadedImage, place, save_png
 from dtvideo.segmentation.masks import overlap
-from pipelines import prepare
+from pipelines import reference_people
 from pipelines.job import RenderJob
 from pipelines.prepare import (
     choose_size,
@@ -93,7 +93,7 @@ def test_r10_a_large_picture_is_searched_in_a_reduced_one_with_the_same_result(
     tmp_path, monkeypatch
 ):
     detector = Measured()
-    monkeypatch.setattr(prepare, "load_detector", lambda name: detector)
+    monkeypatch.setattr(reference_people, "load_detector", lambda name: detector)
     drawn = figure(standing())
     mask = (drawn != drawn[0, 0]).any(axis=2)
     painted = tmp_path / "mask.png"
