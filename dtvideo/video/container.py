@@ -26,7 +26,6 @@ LOOKS_LIKE = (
     (b"<html", "a web page"),
 )
 PLAYLISTS = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<mpd", b"<smil")
-URL_REMEDY = "download the video and give the file"
 
 
 @contextmanager
@@ -35,7 +34,9 @@ def open_container(path: Path) -> Iterator[Any]:
 
     Raises: MediaError V1, V2 (not a video), V3 (incomplete), V17 (an address or a playlist).
     """
-    _refuse_address(path)
+    if path.is_dir():
+        remedy = "give a video, or --poses FOLDER for key points"
+        raise MediaError("V1", path, "is a folder, not a video", remedy)
     check_input(path)
     with path.open("rb") as file:
         try:
@@ -84,21 +85,18 @@ def end_of_packets(path: Path) -> Fraction:
     return end
 
 
-def _refuse_address(path: Path) -> None:
-    """Refuse what a person may paste for a file: http://..., concat:... and the like."""
-    text = str(path)
-    scheme = text.partition(":")[0]
-    if ":" in text and not path.exists() and scheme.isalpha() and len(scheme) > 1:
-        raise MediaError("V17", text, "is an address, not a file", URL_REMEDY)
-
-
 def _unreadable(path: Path) -> MediaError:
     head = file_head(path)
     lowered = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not head:
         return MediaError("V2", path, "is empty", "copy it again")
     if lowered.startswith(PLAYLISTS):
-        return MediaError("V17", path, "is a playlist that points elsewhere", URL_REMEDY)
+        return MediaError(
+            "V17",
+            path,
+            "is a playlist that points elsewhere",
+            "download the video and give the file",
+        )
     if head[4:8] in (b"ftyp", b"mdat", b"moov", b"free", b"wide"):
         remedy = "copy it again, or recover the recording with a repair tool"
         return MediaError("V3", path, "is incomplete: its index is missing or damaged", remedy)
