@@ -60,6 +60,12 @@ def check_outputs(job: RenderJob) -> None:
         check_output(path, overwrite=job.overwrite)
 
 
+def is_there(job: RenderJob) -> bool:
+    """Tell whether the result of a job is there: a movie, or all of a sequence."""
+    first, told, _ = _first_outputs(job)
+    return first.exists() and (told.exists() or not is_sequence(job.target))
+
+
 def written(job: RenderJob, target: Path, count: int) -> list[Path]:
     """Return every file of a result of so many frames that is written to `target`."""
     if not is_sequence(target):

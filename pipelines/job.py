@@ -24,6 +24,7 @@ from poses.select import NAMED_CHOICES, PersonChoice
 
 STUDIO_FIRST = 1001
 AUDIO_CHOICES = ("copy", "none")
+CORRUPT_CHOICES = ("fail", "keep")
 FACE_CHOICES = ("off", "weak", "full")
 HANDS_CHOICES = ("on", "off")
 NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
@@ -88,6 +89,8 @@ class RenderJob(CharacterJob):
     """A driver of more frames is refused."""
     max_pixels: int = 67_108_864
     """A driver of more pixels a frame is refused."""
+    on_corrupt: str = "fail"
+    """Of a driver that is damaged further on: fail, or keep the good frames before."""
     audio: str = "copy"
     background: str | Colour = "reference"
     """reference, driver, alpha or a colour."""
@@ -102,6 +105,9 @@ class RenderJob(CharacterJob):
     resume: bool = False
     """Go on where an earlier run of the same job stopped; what is done already is kept."""
 
+    skip_existing: bool = False
+    """Leave a result that is there as it is, and end well."""
+
     def __post_init__(self) -> None:
         _check_sources(self)
         super().__post_init__()
@@ -109,6 +115,7 @@ class RenderJob(CharacterJob):
         check_choices(
             {
                 "--audio": (self.audio, AUDIO_CHOICES),
+                "--on-corrupt": (self.on_corrupt, CORRUPT_CHOICES),
                 "--profile": (self.profile, (None, *PROFILES)),
                 "--face": (self.face, (None, *FACE_CHOICES)),
                 "--hands": (self.hands, (None, *HANDS_CHOICES)),
@@ -317,6 +324,9 @@ def _check_numbers(job: RenderJob) -> None:
 
 def _check_output(job: RenderJob) -> None:
     target = job.target
+    if job.skip_existing and (job.overwrite or job.resume):
+        problem = f"is given beside --{'overwrite' if job.overwrite else 'resume'}"
+        raise UsageError("U1", "--skip-existing", problem, "give one of them")
     _check_name(target, PROFILES[job.profile] if job.profile else None, job.profile)
     if job.output is not None:
         _check_letters(job.output)

@@ -59,7 +59,7 @@ NAMED: Mapping[str, Callable[[str], bool]] = {
 }
 """Settings that hold a name or a path, and what has the form of a name."""
 PAIR = {"character", "clip", "skip"}
-NOT_IN_A_MANIFEST = {"output", "overwrite", "resume"}
+NOT_IN_A_MANIFEST = {"output", "overwrite", "resume", "skip_existing"}
 
 
 def _settings_model() -> type[BaseModel]:
