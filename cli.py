@@ -57,14 +57,14 @@ def run(parser: Parser, words: Sequence[str]) -> int:
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # not by nohup
             signal.signal(number, lambda *_: sys.exit(TERMINATED))
     signal.signal(signal.SIGINT, _interrupt)
-    going_on = "animate goes on with --resume"
+    going_on = None
     try:
         arguments = parser.parse_all(list(words))
-        going_on = getattr(arguments, "going_on", going_on)
+        going_on = getattr(arguments, "going_on", None)
         _quiet_libraries()
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
-        _tell(f"interrupted: what is finished is kept · {going_on}")
+        _tell(f"interrupted: what is finished is kept · {going_on}" if going_on else "interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -117,7 +117,7 @@ def _render_job(arguments: argparse.Namespace) -> "RenderJob":
     """Return the job that the words of the main job describe."""
     from pipelines.job import RenderJob
 
-    apart = ("progress", "dry_run", "command", "tool")
+    apart = ("progress", "dry_run", "command", "tool", "going_on")
     values = {key: value for key, value in vars(arguments).items() if key not in apart}
     return RenderJob(**{**values, "loras": tuple(values["loras"])})
 
@@ -176,6 +176,7 @@ def _add_poses(parser: Parser) -> None:
     _add_camera(convert.add_argument_group("the camera that sees a BVH file"))
     check = tools.add_parser("check", help="fit a motion to a picture: a report and a video")
     add_animate_arguments(check, check_poses_command)
+    check.set_defaults(going_on=None)
     for tool, job in ((extract, "extract_file"), (draw, "draw_file"), (convert, "convert_file")):
         tool.add_argument("-o", "--output", metavar="OUT", type=Path, required=True)
         tool.add_argument("--overwrite", action="store_true")
@@ -254,7 +255,10 @@ def _add_train(parser: Parser) -> None:
     )
     encoder.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps")
     encoder.set_defaults(command=train_encoder_command)
-    add_train_subject(tools.add_parser("subject", help="teach a model one character"))
+    subject = tools.add_parser("subject", help="teach a model one character")
+    add_train_subject(subject)
+    for tool in (toon, encoder, subject):
+        tool.set_defaults(going_on="the same command goes on")
 
 
 def train_toon_command(arguments: argparse.Namespace) -> int:

@@ -103,8 +103,9 @@ def check_not_input(path: Path, inputs: Iterable[Path]) -> None:
 def check_input(path: Path) -> None:
     """Refuse a path that is not a plain file that can be read.
 
-    Raises: MediaError V1, saying what the path is.
+    Raises: MediaError V1, saying what the path is, V17 for an address.
     """
+    _refuse_address(path)
     if path.is_symlink() and not path.exists():
         raise MediaError("V1", path, f"is a link to {path.readlink()}, which is missing")
     try:
@@ -116,6 +117,14 @@ def check_input(path: Path) -> None:
         raise MediaError("V1", path, f"is {_kind(mode)}, not a file", "give a file")
     if not os.access(path, os.R_OK):
         raise MediaError("V1", path, "may not be read by you", "change its permissions")
+
+
+def _refuse_address(path: Path) -> None:
+    """Refuse what a person may paste for a file: http://..., concat:... and the like."""
+    scheme, colon, rest = str(path).partition(":")
+    if colon and scheme.isalpha() and len(scheme) > 1 and not path.exists():
+        address = f"{scheme}:/{rest}" if rest.startswith("/") else str(path)  # Path joins slashes
+        raise MediaError("V17", address, "is an address, not a file", "download it, give the file")
 
 
 def _kind(mode: int) -> str:

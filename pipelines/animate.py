@@ -17,6 +17,7 @@ from diffusers.loaders import StableDiffusionLoraLoaderMixin
 from jaxtyping import Float
 from torch import Tensor
 
+import dtvideo.toon.patches  # noqa: F401  from_pretrained finds the toon model's VAE by name
 from pipelines.base import AnimationBase
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings

@@ -2,7 +2,6 @@
 
 import html
 import os
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from urllib.parse import quote
 
 from dtvideo.errors import MediaError
 from dtvideo.files import atomic_path
+from dtvideo.frame_names import is_folder, without_number
 from pipelines.batch import batch_folder, open_batch
-from pipelines.job import FRAME_NUMBER, is_folder
 from pipelines.job_store import STATES, ClipRecord
 from pipelines.verify import read_sidecar
 
@@ -299,8 +298,7 @@ def _companion(output: Path, suffix: str) -> Path:
     """Return what lies beside a movie or a frame pattern; of a folder, what lies in it."""
     if is_folder(output):
         return next(iter(sorted(output.glob(f"*{suffix}"))), output / f"none{suffix}")
-    stem = re.sub(rf"[._-]*{FRAME_NUMBER}", "", output.stem)
-    return output.with_name(f"{stem}{suffix}")
+    return output.with_name(f"{without_number(output)}{suffix}")
 
 
 def _link(path: Path, folder: Path) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dtvideo.files import check_not_input, check_output, write_json
+from dtvideo.frame_names import frame_path, is_sequence
 from dtvideo.sheet import SheetColumn, evenly_spaced, save_sheet
 from dtvideo.signing import Credentials, sign_file
 from dtvideo.video import FrameWriter, VideoInfo, open_writer
-from dtvideo.video.writers import frame_path
 from pipelines.background import opaque
-from pipelines.job import RenderJob, is_sequence
+from pipelines.job import RenderJob
 from pipelines.motion import chosen_frames
 from pipelines.prepared import Prepared
 from pipelines.progress import Advance
@@ -58,6 +58,12 @@ def check_outputs(job: RenderJob) -> None:
     """
     for path in _first_outputs(job):
         check_output(path, overwrite=job.overwrite)
+
+
+def is_there(job: RenderJob) -> bool:
+    """Tell whether the result of a job is there: a movie, or all of a sequence."""
+    first, told, _ = _first_outputs(job)
+    return first.exists() and (told.exists() or not is_sequence(job.target))
 
 
 def written(job: RenderJob, target: Path, count: int) -> list[Path]:

@@ -77,7 +77,7 @@ def animate_parser(program: str, command: Command) -> Parser:
 
 def add_animate_arguments(parser: argparse.ArgumentParser, command: Command) -> None:
     """Add every argument of the main job."""
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, going_on="the same command goes on with --resume")
     parser.add_argument("--version", action=Version, nargs=0, **HIDDEN)
     parser.add_argument("reference", metavar="REF", type=Path, help="picture of the character")
     parser.add_argument("driver", metavar="VIDEO", type=Path, nargs="?", help="video of a person")
@@ -105,6 +105,12 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         help="OpenPose JSON folder, clip file or BVH, instead of VIDEO",
     )
     add_limits(group)
+    group.add_argument(
+        "--on-corrupt",
+        metavar="fail|keep",
+        default="fail",
+        help="keep: render the good frames before the damage",
+    )
     add_character(group)
 
 
@@ -336,6 +342,9 @@ def add_sampling(group: argparse._ArgumentGroup) -> None:
 def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry-run", action="store_true", help="check and plan, render nothing")
     group.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
+    group.add_argument(
+        "--skip-existing", action="store_true", help="leave a result that is there as it is"
+    )
     add_running(group)
 
 

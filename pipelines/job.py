@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import UsageError
+from dtvideo.frame_names import is_folder, is_sequence, without_number
 from dtvideo.limits import VideoLimits
 from dtvideo.profiles import BY_SUFFIX, PROFILES, Profile, suffixes_of
 from dtvideo.signing import SIGNABLE, Credentials
@@ -23,6 +24,7 @@ from poses.select import NAMED_CHOICES, PersonChoice
 
 STUDIO_FIRST = 1001
 AUDIO_CHOICES = ("copy", "none")
+CORRUPT_CHOICES = ("fail", "keep")
 FACE_CHOICES = ("off", "weak", "full")
 HANDS_CHOICES = ("on", "off")
 NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
@@ -40,7 +42,7 @@ PATH_SETTINGS = {
     *("c2pa_cert", "c2pa_key"),
 }
 NAME_OR_PATH = {"model", "controlnet", "vae", "matte"}
-FRAME_NUMBER = r"(?:%0?\d*d|#+)"
+SEVERAL_DIGITS = re.compile(r"%\d*d|##")
 
 Colour = tuple[int, int, int]
 FrameRange = tuple[int, int | None]
@@ -87,6 +89,8 @@ class RenderJob(CharacterJob):
     """A driver of more frames is refused."""
     max_pixels: int = 67_108_864
     """A driver of more pixels a frame is refused."""
+    on_corrupt: str = "fail"
+    """Of a driver that is damaged further on: fail, or keep the good frames before."""
     audio: str = "copy"
     background: str | Colour = "reference"
     """reference, driver, alpha or a colour."""
@@ -101,6 +105,9 @@ class RenderJob(CharacterJob):
     resume: bool = False
     """Go on where an earlier run of the same job stopped; what is done already is kept."""
 
+    skip_existing: bool = False
+    """Leave a result that is there as it is, and end well."""
+
     def __post_init__(self) -> None:
         _check_sources(self)
         super().__post_init__()
@@ -108,6 +115,7 @@ class RenderJob(CharacterJob):
         check_choices(
             {
                 "--audio": (self.audio, AUDIO_CHOICES),
+                "--on-corrupt": (self.on_corrupt, CORRUPT_CHOICES),
                 "--profile": (self.profile, (None, *PROFILES)),
                 "--face": (self.face, (None, *FACE_CHOICES)),
                 "--hands": (self.hands, (None, *HANDS_CHOICES)),
@@ -178,8 +186,7 @@ class RenderJob(CharacterJob):
         target = self.target
         if is_folder(target):
             return target / f"{self.stem}{suffix}"
-        stem = re.sub(rf"[._-]*{FRAME_NUMBER}", "", target.stem) or self.stem
-        return target.with_name(f"{stem}{suffix}")
+        return target.with_name(f"{without_number(target) or self.stem}{suffix}")
 
 
 def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> RenderJob:
@@ -208,16 +215,6 @@ def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> Rende
 def _from(folder: Path, text: str) -> str:
     """Return a path that begins with a dot as one that starts at a folder; names stay names."""
     return os.path.join(folder, text) if text.startswith(".") else text
-
-
-def is_sequence(target: Path) -> bool:
-    """Tell whether an output is one file a frame: a folder, or a pattern with a number in it."""
-    return is_folder(target) or re.search(FRAME_NUMBER, target.name) is not None
-
-
-def is_folder(target: Path) -> bool:
-    """Tell whether an output is a folder of frames: it has no suffix, or is there already."""
-    return target.suffix == "" or target.is_dir()
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -327,7 +324,12 @@ def _check_numbers(job: RenderJob) -> None:
 
 def _check_output(job: RenderJob) -> None:
     target = job.target
+    if job.skip_existing and (job.overwrite or job.resume):
+        problem = f"is given beside --{'overwrite' if job.overwrite else 'resume'}"
+        raise UsageError("U1", "--skip-existing", problem, "give one of them")
     _check_name(target, PROFILES[job.profile] if job.profile else None, job.profile)
+    if job.output is not None:
+        _check_letters(job.output)
     if job.studio and not is_sequence(target):
         problem = "numbers frames, and the result is one file"
         raise UsageError("U1", "--studio", problem, "give -o as a folder/ or a pattern")
@@ -350,15 +352,20 @@ def _check_name(target: Path, profile: Profile | None, name: str | None) -> None
         raise refusal("-o", str(target), f"{name} needs {one}, {profile.suffixes[0]}")
     if is_folder(target):
         return
-    if is_sequence(target):
-        known = profile.suffixes if profile else suffixes_of("frames")
-        plain = re.sub(FRAME_NUMBER, "", target.name, count=1)
-    else:
-        single = (*suffixes_of("movie"), *suffixes_of("animation"))
-        known, plain = (profile.suffixes if profile else single), target.name
-    if target.suffix.lower() not in known or "%" in plain:
-        more = "" if profile else ", a folder/ or a pattern such as shot.%04d.png"
+    known = profile.suffixes if profile else tuple(BY_SUFFIX)
+    more = "" if profile else ", a folder/ or a pattern such as shot.%04d.png"
+    is_picture = target.suffix.lower() in suffixes_of("frames")
+    if target.suffix.lower() not in known or (is_picture and not is_sequence(target)):
         raise refusal("-o", str(target), f"give {', '.join(known)}{more}")
+
+
+def _check_letters(output: Path) -> None:
+    """Refuse a movie that somebody wants numbered, unless it bears that very name already.
+
+    Raises: UsageError M11.
+    """
+    if not is_sequence(output) and SEVERAL_DIGITS.search(output.name) and not output.exists():
+        raise refusal("-o", str(output), "only .png and .exr are numbered; a movie is one file")
 
 
 def _check_signing(job: RenderJob) -> None:

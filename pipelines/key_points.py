@@ -7,10 +7,9 @@ from typing import Any
 
 from dtvideo.errors import UsageError
 from dtvideo.files import check_output
+from dtvideo.frame_names import frame_path, is_sequence
 from dtvideo.video import VideoLimits, open_writer, probe
-from dtvideo.video.writers import frame_path
 from pipelines.character_job import check_range
-from pipelines.job import is_sequence
 from pipelines.motion import chosen_motion, find_people_in
 from pipelines.progress import Progress
 from poses.errors import PoseError

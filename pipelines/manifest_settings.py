@@ -36,7 +36,7 @@ PARSERS: Mapping[str, Any] = {
 }
 """Settings that are written as on the command line."""
 PAIR = {"character", "clip", "skip"}
-NOT_IN_A_MANIFEST = {"output", "overwrite", "resume"}
+NOT_IN_A_MANIFEST = {"output", "overwrite", "resume", "skip_existing"}
 LONGEST_SHOWN = 40
 ABSENT = object()
 

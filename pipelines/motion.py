@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError
-from dtvideo.video import VideoInfo, read_frames
+from dtvideo.video import VideoInfo, probe, read_frames
 from pipelines.frame_set import frame_numbers
 from pipelines.job import RenderJob
 from pipelines.pose_cache import Nobody, Search, keep, making, recall
@@ -192,6 +192,15 @@ def counted(frames: Iterable[Picture], advance: Callable[[], None]) -> Iterator[
     for frame in frames:
         yield frame
         advance()
+
+
+def open_driver(job: RenderJob, path: Path) -> VideoInfo:
+    """Return the facts of the driving video as the job wants it.
+
+    Raises: MediaError as `probe`.
+    """
+    keep = job.on_corrupt == "keep"
+    return probe(path, rate=job.rate, limits=job.limits, keep_head=keep)
 
 
 def frame_slice(job: RenderJob, total: int) -> slice:

@@ -11,10 +11,10 @@ from jaxtyping import UInt8
 
 from dtvideo.images import fit_to
 from dtvideo.overlay import overlay_pose
-from dtvideo.video import open_writer, probe
+from dtvideo.video import open_writer
 from pipelines.job import RenderJob
 from pipelines.key_points import check_frames
-from pipelines.motion import chosen_frames
+from pipelines.motion import chosen_frames, open_driver
 from pipelines.people_picture import save_people
 from pipelines.prepare import (
     Driver,
@@ -64,7 +64,7 @@ def check_poses(job: RenderJob, progress: Progress) -> tuple[Path, PoseCheck]:
     inputs = [path for path in given if path is not None]
     check_frames(job.target, overwrite=job.overwrite, inputs=inputs)
     loaded = load_reference(job.reference)
-    info = probe(job.driver, rate=job.rate, limits=job.limits) if job.driver else None
+    info = open_driver(job, job.driver) if job.driver else None
     size, _ = choose_size(
         loaded.rgb.shape[1::-1], requested=job.size, native=CHECK_SIDE, multiple=EVEN_MULTIPLE
     )
@@ -104,8 +104,12 @@ def _warnings(reference: Reference, driver: Driver) -> Iterable[str]:
     if (share := _share(driver.found)) < SMALL_SHARE:
         yield f"the person is small in the driving video ({share:.0%} of its height)"
     scale = _number(driver, "scale")
-    if scale is not None and not 1 / ODD_SCALE < scale < ODD_SCALE:
-        yield f"the motion is scaled by {scale:.2f}"
+    usual = reference.pose.size[1] / driver.found.size[1]
+    if scale is not None and not 1 / ODD_SCALE < scale / usual < ODD_SCALE:
+        yield (
+            f"the motion is scaled by {scale:.2f}, where the heights of the pictures "
+            f"make {usual:.2f} usual: check the poses found"
+        )
     empty = driver.report["frames_without_person"]
     if isinstance(empty, list) and empty:
         yield f"nobody in frames {in_words(empty)}: nothing is drawn there"

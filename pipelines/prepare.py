@@ -14,30 +14,27 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dtvideo.errors import MediaError
-from dtvideo.images import LoadedImage, Placement, fit_to, load_image, place
+from dtvideo.images import LoadedImage, Placement, fit_to, load_image, place, resize
 from dtvideo.segmentation import find_mask
 from dtvideo.video import VideoInfo
 from pipelines.character_job import CharacterJob
 from pipelines.job import RenderJob
-from pipelines.motion import chosen_poses, find_motion, load_detector, read_motion
+from pipelines.motion import chosen_poses, find_motion, read_motion
 from pipelines.progress import Progress
-from poses.crowd import find_everyone, paint_out
+from pipelines.reference_people import People, is_on, people_in_picture, without_others
 from poses.details import keep_face, keep_hands
 from poses.errors import PoseError
 from poses.frames import in_words
 from poses.io import read_pose
-from poses.people import height_of
 from poses.repair import repair
 from poses.retarget import retarget
-from poses.select import Selection, choose_pose
+from poses.select import Selection
 from poses.smooth import smooth
 from poses.standing import fit_skeleton
-from poses.types import Pose, PoseSequence, confident, parts_of
+from poses.types import Pose, PoseSequence, parts_of
 
-REFERENCE_DETECTORS = ("toon", "mediapipe")
-MINIMUM_JOINTS = 6
-MINIMUM_INSIDE = 0.6
-
+SEARCH_SIDE = 1024
+"""Longest side of the picture in which mask and pose are found, where the canvas is not larger."""
 MISTAKABLE = 40.0
 GROUNDS: Mapping[str, tuple[int, int, int]] = {
     "white": (255, 255, 255),
@@ -137,12 +134,15 @@ def prepare_reference(
 
     Raises: PoseError R11 when no pose is found and the job is strict; MediaError for the mask.
     """
-    mask, mask_method, mask_notices = _reference_mask(job, loaded)
-    found = _people_in_picture(job, loaded.rgb, mask)
-    if len(found.people) > 1:
-        mask, mask_method, mask_notices = _reference_mask(job, _without_others(loaded, found))
-    pose, pose_method, pose_notices = _reference_pose(job, loaded.rgb, mask, found)
-    placement = place(loaded.rgb.shape[1::-1], size)
+    seen = reduced(loaded, max(SEARCH_SIDE, *size))
+    mask, mask_method, mask_notices = _reference_mask(job, seen, whole=loaded)
+    given = _given_pose(job, seen)
+    found = people_in_picture(job, seen, mask, given=given)
+    if found.are_several:
+        alone = without_others(seen, found)
+        mask, mask_method, mask_notices = _reference_mask(job, alone, whole=loaded)
+    pose, pose_method, pose_notices = _reference_pose(job, mask, found)
+    placement = place(seen.rgb.shape[1::-1], size)
     return Reference(
         image=fit_and_extend(loaded.rgb, size),
         mask=fit_to(mask, size)[0],
@@ -153,6 +153,16 @@ def prepare_reference(
         person=found.index,
         notices=(*loaded.notices, *mask_notices, *pose_notices),
     )
+
+
+def reduced(loaded: LoadedImage, side: int) -> LoadedImage:
+    """Return a picture that is at most so many pixels long; a smaller one as it is."""
+    size = loaded.rgb.shape[1::-1]
+    if max(size) <= side:
+        return loaded
+    fitted = place(size, (side, side)).fitted_size
+    alpha = None if loaded.alpha is None else resize(loaded.alpha, fitted)
+    return replace(loaded, rgb=resize(loaded.rgb, fitted), alpha=alpha)
 
 
 def fit_and_extend(
@@ -174,87 +184,47 @@ def moved(poses: Poses, placement: Placement) -> Poses:
     return replace(poses, size=placement.target_size, **parts)
 
 
-def _reference_mask(job: CharacterJob, loaded: LoadedImage) -> tuple[Mask, str, tuple[str, ...]]:
+def _reference_mask(
+    job: CharacterJob, seen: LoadedImage, *, whole: LoadedImage
+) -> tuple[Mask, str, tuple[str, ...]]:
+    """Find the mask, or read one that was drawn at the whole picture's size."""
     if job.reference_mask is None:
-        found = find_mask(loaded, matte=job.matte)
+        found = find_mask(seen, matte=job.matte)
         if job.strict and found.method == "whole picture":
             problem = "the character cannot be told from its ground"
             raise MediaError("R11", job.reference, problem, "give --ref-mask FILE")
         return found.mask, found.method, found.notices
     given = load_image(job.reference_mask, background=(0, 0, 0))
-    sizes = given.rgb.shape[1::-1], loaded.rgb.shape[1::-1]
+    sizes = given.rgb.shape[1::-1], whole.rgb.shape[1::-1]
     if sizes[0] != sizes[1]:
         problem = f"is {sizes[0][0]}x{sizes[0][1]}, the picture {sizes[1][0]}x{sizes[1][1]}"
         raise MediaError("R10", job.reference_mask, problem, "draw it at the picture's size")
-    mask = (given.rgb.mean(axis=2) / 255).astype(np.float32)
+    mask = resize((given.rgb.mean(axis=2) / 255).astype(np.float32), seen.rgb.shape[1::-1])
     if not mask.any():
         raise MediaError("R5", job.reference_mask, "is black all over", "paint the character white")
     return mask, "file", ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """The people in the reference picture, the largest first, and which of them is meant."""
-
-    people: tuple[Pose, ...] = ()
-    index: int = 0
-    method: str = ""
-    tried: tuple[str, ...] = ()
-
-
-def _people_in_picture(job: CharacterJob, image: Picture, mask: Mask) -> _Found:
-    """Look with one detector after another until someone is on the mask.
-
-    Raises: PoseError R12 when there are several, none is chosen, and the job is strict; P3 when
-    the chosen one is not there.
-    """
-    if job.reference_pose is not None:
-        return _Found()
-    tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
-    for name in tried:
-        detector = load_detector(name)
-        alone = getattr(detector, "finds_one", False)
-        poses = find_everyone(detector, image) if alone else detector.detect(image)
-        whole = [pose for pose in poses if confident(pose.body).sum() >= MINIMUM_JOINTS]
-        if not any(_is_on(pose, mask) for pose in whole):
-            continue
-        people = tuple(sorted(whole, key=height_of, reverse=True))
-        if len(people) > 1 and job.strict and job.reference_person is None:
-            problem = f"shows {len(people)} people"
-            raise PoseError("R12", job.reference, problem, "choose with --ref-person")
-        index = choose_pose(people, job.reference_person or "largest")
-        return _Found(people, index, name, tried)
-    return _Found(tried=tried)
-
-
-def _without_others(loaded: LoadedImage, found: _Found) -> LoadedImage:
-    """Return the picture with everyone painted out who is not meant."""
-    image = loaded.rgb
-    for index, pose in enumerate(found.people):
-        if index != found.index:
-            image = paint_out(image, pose)
-    if loaded.alpha is None:
-        return replace(loaded, rgb=image)
-    painted = (image != loaded.rgb).any(axis=2)
-    return replace(loaded, rgb=image, alpha=np.where(painted, np.uint8(0), loaded.alpha))
+def _given_pose(job: CharacterJob, seen: LoadedImage) -> Pose | None:
+    """Return the pose that the job names, at the size of the picture that is searched."""
+    if job.reference_pose is None:
+        return None
+    size = seen.rgb.shape[1::-1]
+    pose = read_pose(job.reference_pose, size=size)
+    return moved(pose, Placement(pose.size, size, size, (0, 0)))
 
 
 def _reference_pose(
-    job: CharacterJob, image: Picture, mask: Mask, found: _Found
+    job: CharacterJob, mask: Mask, found: People
 ) -> tuple[Pose, str, tuple[str, ...]]:
-    size = image.shape[1::-1]
-    if job.reference_pose is not None:
-        pose = read_pose(job.reference_pose, size=size)
-        return moved(pose, _stretch(pose.size, size)), "file", ()
-    if found.people and _is_on(found.people[found.index], mask):
-        count = len(found.people)
-        notice = f"{count} people in the picture; person {found.index + 1} is used (--ref-person)"
-        return found.people[found.index], found.method, (notice,) if count > 1 else ()
+    if found.pose is not None and (job.reference_pose is not None or is_on(found.pose, mask)):
+        return found.pose, found.method or "file", found.notices
     problem = f"no pose found by {' or '.join(found.tried)}"
     if job.strict:
         raise PoseError("R11", job.reference, problem, "give --ref-pose FILE")
     notice = f"{problem} in the picture; a standing skeleton is fitted to the mask's box"
-    return fit_skeleton(mask_box(mask), size), "mask box", (notice,)
+    standing = fit_skeleton(mask_box(mask), (mask.shape[1], mask.shape[0]))
+    return standing, "mask box", (notice, *found.notices)
 
 
 def mask_box(mask: Mask) -> tuple[float, float, float, float]:
@@ -266,18 +236,6 @@ def mask_box(mask: Mask) -> tuple[float, float, float, float]:
         float(columns.max() + 1),
         float(rows.max() + 1),
     )
-
-
-def _stretch(source: tuple[int, int], target: tuple[int, int]) -> Placement:
-    return Placement(source, target, target, (0, 0))
-
-
-def _is_on(pose: Pose, mask: Mask) -> bool:
-    """Tell whether enough of a person's joints lie on the mask for it to be the character."""
-    height, width = mask.shape
-    known = pose.body[confident(pose.body), :2].astype(int)
-    columns, rows = known[:, 0].clip(0, width - 1), known[:, 1].clip(0, height - 1)
-    return bool((mask[rows, columns] > 0.5).mean() >= MINIMUM_INSIDE)
 
 
 def prepare_driver(

@@ -53,7 +53,9 @@ def create_progress(kind: str, stream: Stream | None = None) -> Progress:
         return JsonProgress(stream)
     if kind == "bar":
         return BarProgress(stream) if stream.isatty() else LineProgress(stream)
-    raise UsageError("M11", "--progress", f"{kind!r} is unknown", f"one of {PROGRESS_KINDS}")
+    raise UsageError(
+        "M11", "--progress", f"{kind!r} is unknown", f"give one of {', '.join(PROGRESS_KINDS)}"
+    )
 
 
 class SilentProgress:

@@ -16,7 +16,8 @@ from jaxtyping import Float, UInt8
 from dtvideo import metrics
 from dtvideo.puppet import Puppet
 from pipelines.motion import load_detector
-from pipelines.prepare import REFERENCE_DETECTORS, Reference
+from pipelines.prepare import Reference
+from pipelines.reference_people import REFERENCE_DETECTORS
 from poses.detectors import PoseDetector
 from poses.types import Pose, PoseSequence
 

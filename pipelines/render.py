@@ -13,18 +13,18 @@ from pathlib import Path
 
 from dtvideo.files import check_input
 from dtvideo.images import LoadedImage
-from dtvideo.video import VideoInfo, probe
+from dtvideo.video import VideoInfo
 from pipelines.background import Backdrop
 from pipelines.base import AnimationBase
 from pipelines.character_job import plain
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
-from pipelines.deliver import check_inputs, check_outputs, has_sound, plates, publish
+from pipelines.deliver import check_inputs, check_outputs, has_sound, is_there, plates, publish
 from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob
 from pipelines.kept import Kept
 from pipelines.load_model import clip_settings, native_side
-from pipelines.motion import chosen_indices, frame_slice
+from pipelines.motion import chosen_indices, frame_slice, open_driver
 from pipelines.people_picture import save_people
 from pipelines.pose_check import judge
 from pipelines.prepare import choose_size, load_reference, prepare_driver
@@ -49,7 +49,7 @@ class Result:
     seconds: float
     notices: tuple[str, ...]
     done_before: bool = False
-    """Whether it was there already, whole, and made by the same recipe."""
+    """Whether it was there already: whole and made by the same recipe, or left unread."""
 
     @property
     def paths(self) -> tuple[Path, Path, Path]:
@@ -73,13 +73,17 @@ def render(job: RenderJob, progress: Progress | None = None, *, kept: Kept | Non
     """Render one clip and return the paths of what was written.
 
     A job with `resume` goes on in the work folder that an earlier run left, and renders nothing
-    when the result is there, whole, and made by the same recipe. kept: what an earlier render left.
+    when the result is there, whole, and made by the same recipe; one with `skip_existing` leaves
+    any result that is there. kept: what an earlier render left.
     Raises: UsageError, MediaError, PoseError, ModelError, QualityError, ResourceError and
     OutputError, each before anything is published.
     """
     start = time.monotonic()
     progress, kept = progress or SilentProgress(), kept or Kept()
     check_inputs(job)
+    if job.skip_existing and is_there(job):
+        progress.notice(f"{job.target} exists already; skipped")
+        return _result(job, Sidecar(job), frames=0, start=start, done_before=True)
     if not job.resume:
         check_outputs(job)
     with open_work(job) as work:
@@ -162,6 +166,8 @@ def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> P
 
 def plan(job: RenderJob, progress: Progress | None = None) -> str:
     """Check and prepare everything, render nothing, and say what would be made."""
+    if job.skip_existing and is_there(job):
+        return f"result      {job.target} exists already and would be skipped"
     prepared = prepare(job, progress or SilentProgress())
     driver, reference = prepared.driver, prepared.reference
     width, height = prepared.size
@@ -186,7 +192,7 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
     sidecar.add_input("reference", job.reference, size=list(loaded.rgb.shape[1::-1]))
     info = None
     if job.driver is not None:
-        info = probe(job.driver, rate=job.rate, limits=job.limits)
+        info = open_driver(job, job.driver)
         frame_slice(job, info.frames)
         sidecar.add_input(
             "driver",
@@ -197,6 +203,7 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
             rotation=info.rotation,
             variable_rate=info.variable_rate,
             codec=info.codec,
+            **({"partial_input": True} if info.is_partial else {}),
         )
     for role, path in (
         ("poses", job.poses),

@@ -1,7 +1,6 @@
 """A batch as one OpenTimelineIO track: every finished clip, in the manifest's order."""
 
 import os
-import re
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +9,8 @@ from urllib.parse import quote
 
 from dtvideo.errors import MediaError, UsageError
 from dtvideo.files import atomic_path, check_output
-from dtvideo.video.writers import frame_path
-from pipelines.job import FRAME_NUMBER, RenderJob, is_sequence
+from dtvideo.frame_names import FOLDER_PATTERN, digits_of, find_number, is_folder, is_sequence
+from pipelines.job import RenderJob
 from pipelines.manifest import ClipJob
 from pipelines.verify import read_sidecar
 
@@ -88,9 +87,8 @@ def _clip(otio: Any, clip: ClipJob, told: dict[str, Any], *, beside: Path) -> An
 def _sequence(otio: Any, job: RenderJob, length: Any, *, beside: Path) -> Any:
     """Return the reference of numbered frames: what stands before the number, and behind it."""
     pattern = _pattern(job)
-    number = re.search(FRAME_NUMBER, pattern.name)
+    number = find_number(pattern)
     assert number is not None
-    digits = len(number[0]) if number[0].startswith("#") else int(number[0][1:-1] or 0)
     return otio.schema.ImageSequenceReference(
         target_url_base=_url(pattern.parent, beside) + "/",
         name_prefix=pattern.name[: number.start()],
@@ -98,16 +96,15 @@ def _sequence(otio: Any, job: RenderJob, length: Any, *, beside: Path) -> Any:
         start_frame=job.first_number,
         frame_step=1,
         rate=length.duration.rate,
-        frame_zero_padding=digits,
+        frame_zero_padding=digits_of(number),
         available_range=length,
     )
 
 
 def _pattern(job: RenderJob) -> Path:
-    if re.search(FRAME_NUMBER, job.target.name):
+    if not is_folder(job.target):
         return job.target
-    named = frame_path(job.target, 0, suffix=job.encoding_suffix)
-    return named.with_name(named.name.replace("0000", "%04d"))
+    return job.target / f"{FOLDER_PATTERN}{job.encoding_suffix}"
 
 
 def _url(path: Path, beside: Path) -> str:

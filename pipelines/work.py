@@ -14,9 +14,10 @@ from pathlib import Path
 
 from dtvideo.errors import OutputError, UsageError
 from dtvideo.files import explained_write, sync_path, write_json
+from dtvideo.frame_names import is_folder
 from dtvideo.frame_store import FrameStore
 from dtvideo.lease import hold_lease
-from pipelines.job import RenderJob, is_folder
+from pipelines.job import RenderJob
 from poses.errors import ExplainedError
 
 LEASE, RECIPE, FRAMES, STAGED = "lease.json", "recipe.json", "frames", "out"

@@ -77,8 +77,7 @@ def write_video(
     pictures = (
         [numbered_frame(k, size) for k in range(frames)] if isinstance(frames, int) else frames
     )
-    height, width = pictures[0].shape[:2]
-    height = height * 2 // 3 if yuv else height
+    height, width = pictures[0].shape[0] * (2 if yuv else 3) // 3, pictures[0].shape[1]
     base = Fraction(1, 90000) if times else 1 / rate
     with av.open(str(path), "w", container_options=muxer_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
@@ -93,8 +92,7 @@ def write_video(
         track = container.add_stream(sound_codec, rate=SAMPLE_RATE) if sound is not None else None
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="yuv420p" if yuv else "rgb24")
-            frame.pts = round(times[index] / base) if times else index
-            frame.time_base = base
+            frame.pts, frame.time_base = round(times[index] / base) if times else index, base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if track is not None:
@@ -122,6 +120,22 @@ def write_audio_file(path: Path, samples: Samples, codec: str) -> Path:
     with av.open(str(path), "w") as container:
         write_sound(container, container.add_stream(codec, rate=SAMPLE_RATE), samples)
     return path
+
+
+def write_cover(path: Path) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        track = container.add_stream("aac", rate=48000)
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width = cover.height = 32
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        container.mux(cover.encode(picture))
+        container.mux(cover.encode(None))
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), "fltp", "mono")
+        sound.sample_rate = 48000
+        container.mux(track.encode(sound))
+        container.mux(track.encode(None))
 
 
 def click_times(path: Path) -> list[float]:

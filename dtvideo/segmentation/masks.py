@@ -91,15 +91,21 @@ def off_ground(image: UInt8[np.ndarray, "h w 3"], ground: Ground) -> Bool[np.nda
 
 
 def largest_part(mask: Bool[np.ndarray, "h w"], *, bridging: int = 0) -> Bool[np.ndarray, "h w"]:
-    """Keep the largest 8-connected part; an empty mask stays empty.
+    """Keep the largest 8-connected part; an empty mask stays empty. bridging: as `parts_of`."""
+    parts = parts_of(mask, bridging=bridging, most=1)
+    return parts[0] if parts else mask.copy()
+
+
+def parts_of(
+    mask: Bool[np.ndarray, "h w"], *, bridging: int = 0, most: int = 8
+) -> list[Bool[np.ndarray, "h w"]]:
+    """Return the 8-connected parts of a mask, the largest first.
 
     bridging: parts that are at most twice this many pixels apart count as one.
     """
-    joined = _widened(mask, bridging)
-    parts, count = ndimage.label(joined, structure=np.ones((3, 3)))
-    if count < 2:
-        return mask.copy()
-    return np.asarray(mask & (parts == 1 + np.bincount(parts.ravel())[1:].argmax()))
+    parts, _ = ndimage.label(_widened(mask, bridging), structure=np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())[1:]
+    return [np.asarray(mask & (parts == 1 + k)) for k in np.argsort(-sizes, kind="stable")[:most]]
 
 
 def fill_holes(mask: Bool[np.ndarray, "h w"], *, up_to: float = 1.0) -> Bool[np.ndarray, "h w"]:

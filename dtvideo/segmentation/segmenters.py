@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from dtvideo.errors import ModelError
 from dtvideo.images import LoadedImage
@@ -22,6 +22,7 @@ from dtvideo.segmentation.masks import (
     largest_part,
     main_part,
     off_ground,
+    parts_of,
 )
 from poses.backends.requirement import quiet, require
 
@@ -29,6 +30,8 @@ LEAST_SHARE = 0.02
 MOST_SHARE = 0.90
 SPECK_SHARE = 0.01
 BRIDGED = 64  # parts of a figure lie closer than 1/32 of the shorter side
+FIGURE_AREA = 0.25  # of the largest figure, where several stand apart
+FIGURE_HEIGHT = 0.5
 CUSTOM_MODEL = "dis_custom"
 
 Way = Callable[[LoadedImage], Mask | None]
@@ -63,6 +66,27 @@ def find_mask(image: LoadedImage, *, matte: str | None = None) -> SubjectMask:
     notices.append("the subject was not found; the whole picture is used, ground and all")
     whole = np.ones(image.rgb.shape[:2], np.float32)
     return SubjectMask(whole, "whole picture", tuple(notices))
+
+
+def separate_figures(image: LoadedImage) -> tuple[Bool[np.ndarray, "h w"], ...]:
+    """Return what stands apart on a transparent or plain ground, the largest first.
+
+    A part counts that has a quarter of the largest one's area and half of its height. Nothing is
+    returned for other grounds.
+    """
+    if image.alpha is not None:
+        solid = image.alpha > 127
+    elif (ground := fit_ground(image.rgb)).share >= PLAIN_SHARE:
+        solid = off_ground(image.rgb, follow_shade(image.rgb, ground))
+    else:
+        return ()
+    parts = parts_of(solid, bridging=min(solid.shape) // BRIDGED)
+    heights = [np.count_nonzero(part.any(axis=1)) for part in parts]
+    return tuple(
+        part
+        for part, height in zip(parts, heights, strict=True)
+        if part.sum() >= FIGURE_AREA * parts[0].sum() and height >= FIGURE_HEIGHT * heights[0]
+    )
 
 
 def alpha_mask(image: LoadedImage) -> Mask | None:

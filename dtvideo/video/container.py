@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ LOOKS_LIKE = (
     (b"<html", "a web page"),
 )
 PLAYLISTS = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<mpd", b"<smil")
-URL_REMEDY = "download the video and give the file"
 
 
 @contextmanager
@@ -34,7 +34,9 @@ def open_container(path: Path) -> Iterator[Any]:
 
     Raises: MediaError V1, V2 (not a video), V3 (incomplete), V17 (an address or a playlist).
     """
-    _refuse_address(path)
+    if path.is_dir():
+        remedy = "give a video, or --poses FOLDER for key points"
+        raise MediaError("V1", path, "is a folder, not a video", remedy)
     check_input(path)
     with path.open("rb") as file:
         try:
@@ -65,12 +67,22 @@ def audio_track(container: Any) -> Any | None:
     return container.streams.audio[0] if container.streams.audio else None
 
 
-def _refuse_address(path: Path) -> None:
-    """Refuse what a person may paste for a file: http://..., concat:... and the like."""
-    text = str(path)
-    scheme = text.partition(":")[0]
-    if ":" in text and not path.exists() and scheme.isalpha() and len(scheme) > 1:
-        raise MediaError("V17", text, "is an address, not a file", URL_REMEDY)
+def promised_end(container: Any, stream: Any) -> tuple[Fraction | None, bool]:
+    """Return the seconds that the header gives the pictures, and whether sound may be in them."""
+    if stream.duration and stream.time_base:
+        return stream.duration * Fraction(stream.time_base), False
+    length = Fraction(container.duration, av.time_base) if container.duration else None
+    return length, len(container.streams) > 1
+
+
+def end_of_packets(path: Path) -> Fraction:
+    """Return when the last packet of any track ends, in seconds on the file's own clock."""
+    end = Fraction(0)
+    with open_container(path) as container:
+        for packet in container.demux():
+            if packet.pts is not None and packet.time_base:
+                end = max(end, (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base))
+    return end
 
 
 def _unreadable(path: Path) -> MediaError:
@@ -79,7 +91,12 @@ def _unreadable(path: Path) -> MediaError:
     if not head:
         return MediaError("V2", path, "is empty", "copy it again")
     if lowered.startswith(PLAYLISTS):
-        return MediaError("V17", path, "is a playlist that points elsewhere", URL_REMEDY)
+        return MediaError(
+            "V17",
+            path,
+            "is a playlist that points elsewhere",
+            "download the video and give the file",
+        )
     if head[4:8] in (b"ftyp", b"mdat", b"moov", b"free", b"wide"):
         remedy = "copy it again, or recover the recording with a repair tool"
         return MediaError("V3", path, "is incomplete: its index is missing or damaged", remedy)

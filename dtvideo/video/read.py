@@ -1,6 +1,6 @@
 """Read a video: its facts, by decoding it once, and its frames, one at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,13 @@ from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError
 from dtvideo.limits import VideoLimits
-from dtvideo.video.container import audio_track, open_container, video_track
+from dtvideo.video.container import (
+    audio_track,
+    end_of_packets,
+    open_container,
+    promised_end,
+    video_track,
+)
 from dtvideo.video.picture import (
     HIGH_DYNAMIC_RANGE,
     ODD_ANGLE_DEGREES,
@@ -27,6 +33,8 @@ from dtvideo.video.timing import choose_rate, count_ticks, nearest_frames, stead
 
 MINIMUM_SIDE = 16
 MOST_REPEATS = 20
+MOST_OF_A_FRAME = Fraction(3, 4)
+LONGEST_PAUSE = Fraction(1)  # seconds that the last frame of a variable rate may last
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class VideoInfo:
     codec: str
     colours: ColourTags
     notices: tuple[str, ...] = ()
+    is_partial: bool = False
+    """Whether the file is damaged, and only the good frames before that are delivered."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,26 +96,28 @@ class _First:
 
 
 def probe(
-    path: Path, *, rate: Fraction | None = None, limits: VideoLimits | None = None
+    path: Path,
+    *,
+    rate: Fraction | None = None,
+    limits: VideoLimits | None = None,
+    keep_head: bool = False,
 ) -> VideoInfo:
     """Decode a whole video once and return its facts.
 
     Damage, lying headers and wrong kinds of file come to light here, before any model loads.
-    rate: deliver the frames at this rate instead of the file's own; limits: how much is read.
+    rate: deliver the frames at this rate instead of the file's own; limits: how much is read;
+    keep_head: of a file that is damaged later on, take the good frames before.
     Raises: MediaError V1-V6, V8, V10, V11, V13, V14, V17.
     """
     limits = limits or VideoLimits()
     with open_container(path) as container:
         stream = video_track(container, path)
         limits.check_header(path, container, stream)
-        first, stamps, last = _decode_all(container, stream, path, limits)
+        first, stamps, last, damage = _decode_all(container, stream, path, limits)
+        if damage is not None and not keep_head:
+            raise damage
         times = list(steady_times(stamps, _step(stream)))
-        declared = (stream.guessed_rate, stream.average_rate, stream.base_rate)
-        own, variable = choose_rate(times, map(_fraction, declared))
-        own = own or rate
-        if own is None:
-            told = stream.average_rate or "none"
-            raise MediaError("V14", path, f"its frame rate ({told}) is unusable", "give --fps")
+        own, variable = _own_rate(stream, times, path, instead=rate)
         length = times[-1] + (last or 1 / own) if variable else len(times) / own
         width, height = _upright_size(first, stream, path)
         info = VideoInfo(
@@ -123,7 +135,10 @@ def probe(
             codec=stream.codec_context.name,
             colours=first.colours,
             notices=_notices(first, container, variable=variable),
+            is_partial=damage is not None,
         )
+        promised = promised_end(container, stream)
+    info = replace(info, notices=(*info.notices, *_missing(info, *promised)))
     if rate is None:
         _check_count(info)
     return info.at_rate(rate or own)
@@ -155,6 +170,10 @@ def _timed(container: Any, stream: Any, info: VideoInfo) -> Iterator[tuple[Fract
 
     def stamps() -> Iterator[Fraction | None]:
         for frame in _decode(container, stream, info.path):
+            if isinstance(frame, MediaError):
+                if not info.is_partial:
+                    raise frame
+                break
             held.append(frame)
             yield _stamp(frame)
 
@@ -171,12 +190,32 @@ def _timed(container: Any, stream: Any, info: VideoInfo) -> Iterator[tuple[Fract
         )
 
 
+def _own_rate(
+    stream: Any, times: Sequence[Fraction], path: Path, *, instead: Fraction | None
+) -> tuple[Fraction, bool]:
+    """Return the rate of a video, another one where it has none, and whether it varies."""
+    declared = (stream.guessed_rate, stream.average_rate, stream.base_rate)
+    own, variable = choose_rate(times, map(_fraction, declared))
+    own = own or instead
+    if own is None:
+        told = stream.average_rate or "none"
+        raise MediaError("V14", path, f"its frame rate ({told}) is unusable", "give --fps")
+    return own, variable
+
+
 def _decode_all(
     container: Any, stream: Any, path: Path, limits: VideoLimits
-) -> tuple[_First, list[Fraction | None], Fraction]:
-    """Decode everything; return the first frame's facts, all stamps, the last duration."""
+) -> tuple[_First, list[Fraction | None], Fraction, MediaError | None]:
+    """Decode all that can be.
+
+    Returns the first frame's facts, all stamps, the last duration, and the damage behind it.
+    """
     first, stamps, last = None, [], Fraction(0)
+    damage = None
     for frame in _decode(container, stream, path):
+        if isinstance(frame, MediaError):
+            damage = frame
+            break
         size = (frame.width, frame.height)
         if first is None:
             limits.check_size(path, *size)
@@ -188,21 +227,25 @@ def _decode_all(
         stamps.append(_stamp(frame))
         limits.check_count(path, len(stamps))
         last = frame.duration * _time_base(frame) if frame.duration else Fraction(0)
+    if first is None and damage is not None:
+        raise damage
     if first is None:
         raise MediaError("V5", path, "holds no picture that can be decoded", "copy it again")
-    return first, stamps, last
+    return first, stamps, last, damage
 
 
 def _decode(container: Any, stream: Any, path: Path) -> Iterator[Any]:
+    """Yield decoded frames, and where the file is damaged a MediaError V4 as the last thing."""
     count = 0
     try:
         for frame in container.decode(stream):
             if frame.is_corrupt:
-                raise _damaged(path, count)
+                yield _damaged(path, count)
+                return
             yield frame
             count += 1
-    except av.error.FFmpegError as error:
-        raise _damaged(path, count) from error
+    except av.error.FFmpegError:
+        yield _damaged(path, count)
 
 
 def _damaged(path: Path, count: int) -> MediaError:
@@ -254,6 +297,26 @@ def _check_count(info: VideoInfo) -> None:
             f"{float(info.length):.1f} seconds; its time stamps are hardly right",
             "give --fps, or convert it to a constant rate",
         )
+
+
+def _missing(info: VideoInfo, promised: Fraction | None, of_any_track: bool) -> list[str]:
+    """Tell of frames that the file should hold: damaged ones, and time that its header promises.
+
+    Less than most of a frame is not told.
+    """
+    found = f"{info.decoded_frames} frames in {float(info.length):.2f} s"
+    if info.is_partial:
+        return [f"the video is damaged or cut off; only what comes before is used, {found}"]
+    end = info.length + max(info.start, Fraction(0))
+    slack = LONGEST_PAUSE if info.variable_rate else MOST_OF_A_FRAME / info.rate
+    if promised is None or promised <= end + slack:
+        return []
+    if of_any_track and promised <= end_of_packets(info.path) + slack:
+        return []
+    return [
+        f"the video ended before its header says: it holds {found} of {float(promised):.2f} s; "
+        "it may have been cut off"
+    ]
 
 
 def _notices(first: _First, container: Any, *, variable: bool) -> tuple[str, ...]:

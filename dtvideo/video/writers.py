@@ -1,6 +1,5 @@
 """One way to write frames, whatever the output: movie, animation, folder or frame pattern."""
 
-import re
 import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,14 +14,13 @@ from PIL import Image
 
 from dtvideo.errors import MediaError, UsageError
 from dtvideo.files import atomic_path
+from dtvideo.frame_names import frame_path, is_sequence
 from dtvideo.images import save_png
 from dtvideo.profiles import Profile, suffixes_of
 from dtvideo.provenance import SOURCE_TYPE, XMP_KEYWORD, comment_of, xmp_packet
 from dtvideo.video.encode import VideoWriter
 from dtvideo.video.exr import open_exr, save_exr
 
-FOLDER_PATTERN = "frame.%04d"
-PATTERN = re.compile(r"%(0\d+)?d|#+")
 GIF_FASTEST = 50  # frames per second; browsers show faster ones slowly
 
 
@@ -63,7 +61,7 @@ def open_writer(
     Raises: UsageError V12 for another suffix, M1 when the package for EXR is not installed.
     """
     suffix = output.suffix.lower()
-    if PATTERN.search(output.name) or suffix == "" or output.is_dir():
+    if is_sequence(output):
         folder = ".png" if profile is None else profile.suffixes[0]
         return SequenceWriter(
             output, rate=rate, source_type=source_type, first=first, suffix=folder
@@ -88,22 +86,6 @@ def open_writer(
         f"{suffix} is no format that can be written",
         f"give {known}, a folder, or a pattern such as shot.%04d.png",
     )
-
-
-def frame_path(output: Path, index: int, *, suffix: str = ".png") -> Path:
-    """Return the file of number `index` of a folder, whose files have a suffix, or of a pattern."""
-    if not PATTERN.search(output.name):
-        output = output / f"{FOLDER_PATTERN}{suffix}"
-    if output.suffix.lower() not in suffixes_of("frames"):
-        raise UsageError(
-            "V12", output, "frames are written as .png or .exr", "end the pattern in .png"
-        )
-
-    def number(match: re.Match[str]) -> str:
-        width = len(match[0]) if match[0].startswith("#") else int(match[1] or 0)
-        return str(index).zfill(width)
-
-    return output.with_name(PATTERN.sub(number, output.name, count=1))
 
 
 class SequenceWriter:

@@ -92,7 +92,31 @@ def test_f2_an_interrupted_run_says_so_and_leaves_with_130(capsys, monkeypatch):
     monkeypatch.setattr(cli, "animate_command", interrupt)
     code, _, err = run(capsys, cli.animate, "a.png", "b.mp4")
     assert code == cli.INTERRUPTED == 130
-    assert err.startswith("interrupted")
+    assert err == (
+        "interrupted: what is finished is kept · the same command goes on with --resume\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "told"),
+    [
+        ("train_toon_command", ["train", "toon", "--run", "r"], "· the same command goes on\n"),
+        ("train_encoder_command", ["train", "encoder", "c", "--run", "r"], "command goes on\n"),
+        ("check_poses_command", ["poses", "check", "a.png", "b.mp4"], "interrupted\n"),
+        ("doctor_command", ["doctor"], "interrupted\n"),
+    ],
+)
+def test_f2_an_interrupted_tool_says_how_that_tool_goes_on(
+    capsys, monkeypatch, command, words, told
+):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, command, interrupt)
+    code, _, err = run(capsys, cli.main, *words)
+    assert code == 130
+    assert err.endswith(told)
+    assert "--resume" not in err
 
 
 def test_f2_a_terminated_run_leaves_no_half_movie(stage, tiny_model, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from dtvideo import seeds
 from dtvideo.errors import UsageError
+from dtvideo.frame_names import frame_path, is_sequence
 from pipelines import job
 from pipelines.character_job import MAX_SEED
 from pipelines.job import RenderJob
@@ -42,6 +43,8 @@ def make_job(**changes):
         ("output", Path("movie.avi"), "-o"),
         ("output", Path("shot.%s.png"), "-o"),
         ("output", Path("shot.%04d.jpg"), "-o"),
+        ("output", Path("shot.%04d.mp4"), "-o"),
+        ("output", Path("shot.png"), "-o"),
     ],
 )
 def test_a_value_that_cannot_be_honoured_is_refused_by_its_flag(field, value, flag):
@@ -79,6 +82,8 @@ def test_the_largest_seed_is_the_one_that_noise_can_use():
         ("a/shot.v002.mov", "a/shot.v002.json"),
         ("a/shot.%04d.png", "a/shot.json"),
         ("a/%06d.png", "a/hero_dance.json"),
+        ("a#1.####.png", "a#1.json"),
+        ("take#2.mp4", "take#2.json"),
         ("frames", "frames/hero_dance.json"),
     ],
 )
@@ -86,6 +91,23 @@ def test_companions_lie_beside_the_result_and_never_look_like_a_frame(output, si
     made = make_job(output=output and Path(output))
     assert made.beside(".json") == Path(sidecar)
     assert "%" not in str(made.beside(".sheet.png"))
+
+
+@pytest.mark.parametrize("name", ["100%", "a#b", "take.%04d", "shot.####"])
+def test_percent_and_hash_in_the_names_of_movies_are_letters(name, tmp_path):
+    made = make_job(driver=Path(f"{name}.mp4"))
+    assert made.target == Path(f"hero_{name}.mp4")
+    assert made.beside(".json") == Path(f"hero_{name}.json")
+    assert not is_sequence(made.target)
+    (tmp_path / f"{name}.mp4").write_text("from an earlier day")
+    assert make_job(output=tmp_path / f"{name}.mp4", overwrite=True).encoding.kind == "movie"
+
+
+def test_percent_and_hash_before_the_number_of_a_frame_are_letters():
+    made = make_job(driver=Path("a#b 5%d.mp4"), profile="png")
+    assert made.target == Path("hero_a#b 5%d.%04d.png")
+    assert frame_path(made.target, 7) == Path("hero_a#b 5%d.0007.png")
+    assert made.beside(".json") == Path("hero_a#b 5%d.json")
 
 
 def test_the_default_result_is_named_after_picture_and_video():

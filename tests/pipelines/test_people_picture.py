@@ -1,17 +1,23 @@
 """People are numbered in pictures, so that one can be chosen."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from dtvideo.images import LoadedImage, save_png
 from dtvideo.overlay import number_people, overlay_pose
-from pipelines import prepare
+from dtvideo.segmentation import find_mask
+from pipelines import prepare, reference_people
 from pipelines.job import RenderJob
 from pipelines.people_picture import telling_frames, video_people
 from poses.errors import PoseError
+from poses.io import write_clip
 from poses.people import Person
 from poses.synthetic import stand
-from poses.types import Pose
+from poses.types import Pose, PoseSequence
+from tests.drawn import GROUND
 
 
 def shifted(pose, columns, size):
@@ -78,7 +84,7 @@ def picture():
 
 
 def prepared(picture, monkeypatch, tmp_path, **settings):
-    monkeypatch.setattr(prepare, "load_detector", lambda name: Pair())
+    monkeypatch.setattr(reference_people, "load_detector", lambda name: Pair())
     path = tmp_path / "pair.png"
     save_png(path, picture)
     job = RenderJob(reference=path, poses=tmp_path, **settings)
@@ -105,3 +111,51 @@ def test_r12_several_in_the_reference_are_refused_when_strict(picture, monkeypat
     assert caught.value.code == "R12"
     chosen = prepared(picture, monkeypatch, tmp_path, strict=True, reference_person=1)
     np.testing.assert_allclose(chosen.pose.body, PAIR[0].body)
+
+
+def drawn_pair(*, alpha):
+    """Two heroes on one ground, the left one larger; in RGB or cut out."""
+    hero = Image.open(Path(__file__).parents[2] / "examples" / "hero.png").convert("RGB")
+    whole = np.full((256, 512, 3), GROUND, np.uint8)
+    covered = np.zeros((256, 512), np.uint8)
+    for side, left in ((240, 8), (190, 290)):
+        small = np.asarray(hero.resize((side, side)))
+        mask = find_mask(LoadedImage(small)).mask > 0.5
+        place = np.s_[250 - side : 250, left : left + side]
+        whole[place][mask], covered[place][mask] = small[mask], 255
+    return LoadedImage(whole, covered if alpha else None)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize(("choice", "number"), [(None, 1), (2, 2), ("right", 2)])
+def test_r12_of_two_drawn_characters_one_is_used_and_told(tmp_path, alpha, choice, number):
+    job = RenderJob(reference=tmp_path, poses=tmp_path, reference_person=choice)
+    reference = prepare.prepare_reference(job, drawn_pair(alpha=alpha), size=(512, 256))
+    assert any(f"person {number} is used" in note for note in reference.notices)
+    assert len(reference.people) == 2
+    left, right = reference.mask[:, :256].sum(), reference.mask[:, 256:].sum()
+    assert (left > 20 * right) if number == 1 else (right > 20 * left)
+    inside = reference.pose.body[:, 0] < 256
+    assert inside.all() if number == 1 else not inside.any()
+
+
+def test_r12_two_figures_without_a_pose_are_told_and_the_largest_is_used(tmp_path):
+    picture = np.full((128, 256, 3), GROUND, np.uint8)
+    picture[20:120, 20:80], picture[40:120, 150:200] = (40, 60, 160), (160, 60, 40)
+    job = RenderJob(reference=tmp_path, poses=tmp_path)
+    reference = prepare.prepare_reference(job, LoadedImage(picture), size=SIZE)
+    (note,) = [note for note in reference.notices if "figures" in note]
+    assert note.startswith("2 figures in the picture; the one on the left is used")
+    assert "--ref-mask" in note
+    assert reference.mask[:, 128:].sum() == 0
+
+
+def test_the_mask_is_of_the_figure_that_a_given_pose_lies_on(tmp_path):
+    pair = drawn_pair(alpha=False)
+    job = RenderJob(reference=tmp_path, poses=tmp_path, reference_person=2)
+    right = prepare.prepare_reference(job, pair, size=(512, 256))
+    write_clip(PoseSequence.from_poses([right.pose]), tmp_path / "pose.json")
+    job = RenderJob(reference=tmp_path, poses=tmp_path, reference_pose=tmp_path / "pose.json")
+    reference = prepare.prepare_reference(job, pair, size=(512, 256))
+    np.testing.assert_allclose(reference.pose.body, right.pose.body, atol=1e-3)
+    np.testing.assert_array_equal(reference.mask, right.mask)

@@ -63,8 +63,23 @@ def test_hidden_limbs_small_people_odd_scales_and_empty_frames_are_warned_of():
     assert warnings[0] == "the reference does not show right ankle, left ankle"
     assert warnings[1] == "the motion shows in less than half of its frames right wrist"
     assert "small in the driving video (1" in warnings[2]
-    assert warnings[3] == "the motion is scaled by 5.00"
+    assert warnings[3].startswith("the motion is scaled by 5.00, where the heights of the pictures")
     assert warnings[4] == "nobody in frames 3-4: nothing is drawn there"
+
+
+@pytest.mark.parametrize(
+    ("scale", "odd"), [(0.25, False), (0.1, False), (0.7, False), (0.08, True), (0.8, True)]
+)
+def test_a_scale_is_odd_beside_that_of_the_pictures(scale, odd):
+    small = stand(size=(256, 256))
+    reference = Reference(
+        np.zeros((256, 256, 3), np.uint8), np.ones((256, 256), np.float32), small, "file", "file"
+    )
+    found, fitted = walk(5, size=(1920, 1024)), walk(5, size=(256, 256))
+    report = {"detector": "d", "retarget": {"scale": scale, "anchor": "hips", "ratios": {}},
+              "frames_without_person": []}  # fmt: skip
+    warnings = judge(reference, Driver(found, fitted, report)).warnings
+    assert any("is scaled by" in warning for warning in warnings) == odd
 
 
 def test_a_motion_that_leaves_the_picture_is_warned_of(stage, tmp_path):

@@ -1,9 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dtvideo.images import place
-from pipelines.prepare import choose_size, fit_and_extend, load_reference, mask_box, moved
+from dtvideo.images import LoadedImage, place, save_png
+from dtvideo.segmentation.masks import overlap
+from pipelines import reference_people
+from pipelines.job import RenderJob
+from pipelines.prepare import (
+    choose_size,
+    fit_and_extend,
+    load_reference,
+    mask_box,
+    moved,
+    prepare_reference,
+)
 from poses.types import Pose, PoseSequence, missing_joints
+from tests.drawn import figure, standing
 
 
 @pytest.mark.parametrize(
@@ -59,6 +72,49 @@ def test_a_transparent_picture_is_laid_over_a_colour_it_does_not_have(
     assert tuple(loaded.rgb[0, 0]) == ground
     assert tuple(loaded.rgb[16, 16]) == colour
     assert loaded.notices == (f"the picture is transparent; it is laid over {name}",)
+
+
+class Measured:
+    """A detector that knows where the drawn hero stands, and notes what it was shown."""
+
+    name = licence = device = "measured"
+
+    def __init__(self):
+        self.shown = []
+
+    def detect(self, image):
+        self.shown.append(image.shape[:2])
+        body = standing().body.copy()
+        body[:, :2] *= image.shape[0] / 64
+        return [Pose(body=body, size=image.shape[1::-1])]
+
+
+def test_r10_a_large_picture_is_searched_in_a_reduced_one_with_the_same_result(
+    tmp_path, monkeypatch
+):
+    detector = Measured()
+    monkeypatch.setattr(reference_people, "load_detector", lambda name: detector)
+    drawn = figure(standing())
+    mask = (drawn != drawn[0, 0]).any(axis=2)
+    painted = tmp_path / "mask.png"
+    save_png(painted, np.kron(mask, np.full((40, 40), 255, np.uint8)))
+    job = RenderJob(reference=tmp_path, poses=tmp_path)
+
+    def prepared(job, times):
+        return prepare_reference(
+            job, LoadedImage(np.kron(drawn, np.ones((times, times, 1), np.uint8))), size=(128, 128)
+        )
+
+    small, large = prepared(job, 8), prepared(job, 40)
+    given = prepared(replace(job, reference_mask=painted), 40)
+
+    assert detector.shown == [(512, 512), (1024, 1024), (1024, 1024)]
+    assert small.mask_method == large.mask_method == "border colour"
+    assert np.abs(large.image.astype(int) - small.image).max() <= 2
+    np.testing.assert_allclose(large.pose.body, small.pose.body, atol=1e-9)
+    for found in (large, given):
+        assert overlap(found.mask, small.mask) > 0.98
+    assert given.mask_method == "file"
 
 
 def test_the_box_of_a_mask_is_where_it_is_more_than_half():

@@ -11,9 +11,9 @@ from dtvideo.attention import (
 )
 from dtvideo.attention.processors import attend, project
 from dtvideo.errors import UsageError
+from tests.attended import SIZE, noise, processors, run, written
 from tests.tiny_models import LATENT_CHANNELS, TEXT_WIDTH, tiny_controlnet, tiny_unet
 
-SIZE = (8, 6)
 UNET_LAYERS = 6
 
 
@@ -25,32 +25,6 @@ def unet():
 @pytest.fixture(scope="module")
 def controlnet():
     return tiny_controlnet()
-
-
-def noise(*shape, seed):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def run(unet, controlnet=None, *, batch=1, size=SIZE, seed=0):
-    """One forward with inputs that depend on the seed alone."""
-    latents = noise(batch, LATENT_CHANNELS, *size, seed=seed)
-    text = noise(batch, 5, TEXT_WIDTH, seed=seed + 100)
-    residuals = {}
-    if controlnet is not None:
-        picture = noise(batch, 3, size[0] * 2, size[1] * 2, seed=seed + 200)
-        down, mid = controlnet(latents, 7, text, picture, return_dict=False)
-        residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
-    return unet(latents, 7, text, return_dict=False, **residuals)[0]
-
-
-def processors(*models):
-    return [layer.processor for model in models for layer in self_attention_layers(model).values()]
-
-
-@torch.no_grad()
-def written(attention, *models, role="reference", step=0, size=SIZE, mask=None, seed=50, batch=1):
-    with attention.write(role, step=step, size=size, mask=mask):
-        return run(*models, seed=seed, size=size, batch=batch)
 
 
 @torch.no_grad()
@@ -300,74 +274,6 @@ def test_reset_forgets_one_role(unet):
         written(attention, unet, role="previous")
         attention.reset("previous")
         assert attention.cache.roles == ["reference"]
-
-
-def test_only_the_named_layers_are_touched(unet):
-    name = "mid_block.attentions.0.transformer_blocks.0.attn1"
-    with install_self_subject_attention(unet, layers=[f"unet.{name}"]) as attention:
-        written(attention, unet)
-        assert list(attention.cache.page("reference", 0).entries) == [f"unet.{name}"]
-
-
-def test_an_unknown_layer_is_refused_and_the_error_lists_those_that_exist(unet):
-    with pytest.raises(UsageError, match=r"no layer is named 'mid'.*unet\.mid_block\.attentions"):
-        with install_self_subject_attention(unet, layers=["mid"]):
-            pass
-
-
-def test_installing_twice_is_refused_and_leaves_the_first_in_place(unet):
-    with install_self_subject_attention(unet) as attention:
-        with pytest.raises(UsageError, match="has self-subject attention already"):
-            with install_self_subject_attention(unet):
-                pass
-        written(attention, unet)
-        assert attention.cache.byte_size > 0
-
-
-def test_another_resolution_is_refused(unet):
-    with install_self_subject_attention(unet) as attention:
-        written(attention, unet)
-        with attention.read({"reference": 10.0}, step=0):
-            with pytest.raises(UsageError, match=r"48 tokens .*\(8, 6\), 80 tokens to read"):
-                run(unet, size=(10, 8))
-        with pytest.raises(UsageError, match=r"from a latent of \(8, 6\), not \(6, 8\)"):
-            with attention.read({"reference": 10.0}, step=0, size=(6, 8)):
-                pass
-
-
-def test_another_step_or_role_is_refused(unet):
-    with install_self_subject_attention(unet) as attention:
-        written(attention, unet, step=3)
-        with pytest.raises(UsageError, match=r"reference: was not written at step 4 .*\[3\]"):
-            with attention.read({"reference": 10.0}, step=4):
-                pass
-        with pytest.raises(UsageError, match=r"hat: was never written .*\['reference'\]"):
-            with attention.read({"hat": 1.0}, step=3):
-                pass
-
-
-def test_a_forward_of_another_size_than_declared_is_refused(unet):
-    with install_self_subject_attention(unet) as attention:
-        with pytest.raises(UsageError, match=r"48 tokens .* latent of \(9, 9\)"):
-            with attention.write("reference", step=0, size=(9, 9)):
-                run(unet)
-        assert attention.cache.roles == []
-
-
-def test_reading_while_writing_is_refused(unet):
-    with install_self_subject_attention(unet) as attention:
-        with attention.write("reference", step=0, size=SIZE):
-            with pytest.raises(UsageError, match="is reading or writing already"):
-                with attention.read({}, step=0):
-                    pass
-
-
-def test_a_negative_weight_is_refused(unet):
-    with install_self_subject_attention(unet) as attention:
-        written(attention, unet)
-        with pytest.raises(UsageError, match=r"reference: has weight -1.0"):
-            with attention.read({"reference": -1.0}, step=0):
-                pass
 
 
 @torch.no_grad()

@@ -2,14 +2,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 from PIL import Image
 
 from dtvideo.errors import MediaError
 from dtvideo.video.container import open_container, video_track
-from tests.media import clicks, write_audio_file
+from tests.media import clicks, write_audio_file, write_cover
 
 MakeVideo = Callable[..., Path]
 
@@ -71,22 +69,6 @@ def test_v6_cover_art_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "song.mka"
     write_cover(path)
     assert refusal(path).code == "V6"
-
-
-def write_cover(path: Path) -> None:
-    with av.open(str(path), "w", format="mp4") as container:
-        track = container.add_stream("aac", rate=48000)
-        cover = container.add_stream("mjpeg", rate=1)
-        cover.width = cover.height = 32
-        cover.pix_fmt = "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
-        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
-        container.mux(cover.encode(picture))
-        container.mux(cover.encode(None))
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), "fltp", "mono")
-        sound.sample_rate = 48000
-        container.mux(track.encode(sound))
-        container.mux(track.encode(None))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dtvideo.errors import MediaError
 from dtvideo.video import VideoLimits, probe, read_frames
-from tests.media import number_of, numbered_frame, write_video
+from tests.media import clicks, number_of, numbered_frame, write_video
 
 MakeVideo = Callable[..., Path]
 NTSC = Fraction(30000, 1001)
@@ -81,6 +81,27 @@ def test_v5_header_that_claims_more_frames_than_there_are(make_video: MakeVideo)
     path.write_bytes(content)
     assert probe(path).frames == 12
     assert len(numbers(path)) == 12
+
+
+def test_v5_a_video_that_ends_before_its_header_says_is_read_so_far(
+    make_video: MakeVideo,
+) -> None:
+    path = make_video("whole.mkv", 40, codec="ffv1")
+    assert probe(path).notices == ()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    info = probe(path)
+    assert numbers(path) == list(range(info.frames))
+    assert 0 < info.frames < 40
+    (notice,) = info.notices
+    assert f"holds {info.frames} frames in {info.frames / 25:.2f} s of 1.60 s" in notice
+
+
+@pytest.mark.parametrize("name", ["long.mkv", "long.mp4"])
+def test_v5_sound_that_is_longer_than_the_pictures_is_no_fault(
+    name: str, make_video: MakeVideo
+) -> None:
+    info = probe(make_video(name, 5, sound=clicks(3.0, [0.1])))
+    assert (info.frames, info.notices) == (5, ())
 
 
 def test_v5_no_picture_that_can_be_decoded(make_video: MakeVideo) -> None:

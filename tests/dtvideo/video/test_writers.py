@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from dtvideo.errors import MediaError, UsageError
+from dtvideo.frame_names import frame_path
 from dtvideo.images import load_image
 from dtvideo.video import FrameWriter, VideoWriter, open_writer
-from dtvideo.video.writers import frame_path
 from tests.media import number_of, numbered_frame
 
 SIZE = (64, 48)
@@ -43,7 +43,8 @@ def animation(path: Path) -> tuple[list[int], list[int]]:
     ("output", "index", "expected"),
     [("out", 7, "out/frame.0007.png"), ("shot.%04d.png", 7, "shot.0007.png"),
      ("shot_####.png", 12, "shot_0012.png"), ("s%d.png", 7, "s7.png"),
-     ("s.%02d.png", 1234, "s.1234.png")],
+     ("s.%02d.png", 1234, "s.1234.png"), ("s.%4d.png", 7, "s.0007.png"),
+     ("a#b", 7, "a#b/frame.0007.png"), ("a#b.%03d.png", 7, "a#b.007.png")],
 )  # fmt: skip
 def test_frames_are_named_by_folder_or_pattern(output: str, index: int, expected: str) -> None:
     assert frame_path(Path(output), index) == Path(expected)

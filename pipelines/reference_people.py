@@ -1,0 +1,198 @@
+"""Who is in the reference picture, and which of them is the character."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from scipy import ndimage
+
+from dtvideo.images import LoadedImage
+from dtvideo.segmentation import separate_figures
+from pipelines.character_job import CharacterJob
+from pipelines.motion import load_detector
+from poses.crowd import find_everyone, paint_out
+from poses.detectors import PoseDetector
+from poses.errors import PoseError
+from poses.people import box_of, height_of
+from poses.select import choose_pose
+from poses.types import Pose, confident
+
+REFERENCE_DETECTORS = ("toon", "mediapipe")
+MINIMUM_JOINTS = 6
+MINIMUM_INSIDE = 0.6
+EDGE = 1 / 64  # of the shorter side: what is painted over around a figure
+GAP, LEAST_HEIGHT = 0.15, 0.5  # in heights of a person: to the next, and of the next
+SURE, SURE_JOINTS = 0.7, 12  # of who is looked for beside a person
+MARGIN = 0.1  # of a figure's height, around it, when it is looked at alone
+
+Picture = UInt8[np.ndarray, "h w 3"]
+Figure = Bool[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """The people in the reference picture, the largest first, and which of them is meant.
+
+    figures: what stands apart on a plain ground, the largest first; whether people or not.
+    """
+
+    people: tuple[Pose, ...] = ()
+    index: int = 0
+    method: str = ""
+    tried: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+    @property
+    def pose(self) -> Pose | None:
+        """The one who is meant."""
+        return self.people[self.index] if self.people else None
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there is more than one to choose from."""
+        return len(self.people) > 1 or len(self.figures) > 1
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What to tell where there are several: how many, who is used, how to choose another."""
+        count = len(self.people)
+        if count > 1:
+            which = "the largest" if self.index == 0 else "as chosen"
+            told = f"{count} people in the picture; person {self.index + 1} is used, {which}"
+            return (f"{told} (choose by --ref-person, or crop the picture)",)
+        if len(self.figures) > 1:
+            columns = np.flatnonzero(self.figures[self.chosen_figure].any(axis=0))
+            side = "left" if columns.mean() < self.figures[0].shape[1] / 2 else "right"
+            told = f"{len(self.figures)} figures in the picture; the one on the {side} is used"
+            return (f"{told} (choose by --ref-mask or --ref-pose, or crop the picture)",)
+        return ()
+
+    @property
+    def chosen_figure(self) -> int:
+        """The index of the figure that the pose lies on; the largest without a pose."""
+        if self.pose is None:
+            return 0
+        return int(np.argmax([share_on(self.pose, figure) for figure in self.figures]))
+
+
+def people_in_picture(
+    job: CharacterJob,
+    seen: LoadedImage,
+    mask: Float32[np.ndarray, "h w"],
+    *,
+    given: Pose | None = None,
+) -> People:
+    """Look with one detector after another until someone is on the mask.
+
+    given: the character's pose, where it is known; then nobody is looked for.
+    Raises: PoseError R12 when there are several, none is chosen, and the job is strict; P3 when
+    the chosen one is not there.
+    """
+    figures = () if job.reference_mask else separate_figures(seen)
+    if given is not None:
+        return People((given,), figures=figures)
+    tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
+    for name in tried:
+        poses = _find(load_detector(name), seen.rgb, figures)
+        whole = [pose for pose in poses if confident(pose.body).sum() >= MINIMUM_JOINTS]
+        on_mask = [pose for pose in whole if is_on(pose, mask)]
+        if not on_mask:
+            continue
+        asked = job.reference_mask is None or job.reference_person is not None
+        people = tuple(sorted(whole if asked else on_mask, key=height_of, reverse=True))
+        if len(people) > 1 and job.strict and job.reference_person is None:
+            problem = f"shows {len(people)} people"
+            raise PoseError("R12", job.reference, problem, "choose with --ref-person")
+        index = choose_pose(people, job.reference_person or "largest")
+        return People(people, index, name, tried, figures)
+    return People(tried=tried, figures=figures)
+
+
+def without_others(seen: LoadedImage, found: People) -> LoadedImage:
+    """Return the picture with everyone painted out who is not meant."""
+    if len(found.figures) > 1:
+        kept = found.figures[found.chosen_figure]
+        return _only(seen, kept, found.figures)
+    image = seen.rgb
+    for index, pose in enumerate(found.people):
+        if index != found.index:
+            image = paint_out(image, pose)
+    if seen.alpha is None:
+        return replace(seen, rgb=image)
+    painted = (image != seen.rgb).any(axis=2)
+    return replace(seen, rgb=image, alpha=np.where(painted, np.uint8(0), seen.alpha))
+
+
+def is_on(pose: Pose, mask: Float32[np.ndarray, "h w"]) -> bool:
+    """Tell whether enough of a person's joints lie on the mask for it to be the character."""
+    return share_on(pose, mask > 0.5) >= MINIMUM_INSIDE
+
+
+def share_on(pose: Pose, figure: Figure) -> float:
+    """Return the share of a person's known joints that lie on a figure."""
+    height, width = figure.shape
+    known = pose.body[confident(pose.body), :2].astype(int)
+    columns, rows = known[:, 0].clip(0, width - 1), known[:, 1].clip(0, height - 1)
+    return float(figure[rows, columns].mean())
+
+
+def _find(detector: PoseDetector, image: Picture, figures: tuple[Figure, ...]) -> list[Pose]:
+    """Return everyone; where figures stand apart, each is looked at alone."""
+    finds_one = getattr(detector, "finds_one", False)
+    found = find_everyone(detector, image) if finds_one else detector.detect(image)
+    if len(found) < 2 and len(figures) > 1:
+        alone = [_look_at(detector, image, figure, figures) for figure in figures]
+        return [pose for pose in alone if pose is not None]
+    return found + _beside(detector, image, found[0]) if len(found) == 1 else found
+
+
+def _beside(detector: PoseDetector, image: Picture, pose: Pose) -> list[Pose]:
+    """Return who is surely seen left and right of a person, where there is room for another."""
+    left, _, right, _ = box_of(pose)
+    height = height_of(pose)
+    edges = (0, max(0, round(left - GAP * height))), (round(right + GAP * height), image.shape[1])
+    further = []
+    for begin, end in edges:
+        if end - begin >= LEAST_HEIGHT * height:
+            found = detector.detect(np.ascontiguousarray(image[:, begin:end]))
+            further += [_shifted(one, begin, 0, image) for one in found if _is_sure(one, height)]
+    return further
+
+
+def _is_sure(pose: Pose, height: float) -> bool:
+    known = confident(pose.body)
+    sure = pose.body[known, 2].mean() >= SURE and known.sum() >= SURE_JOINTS
+    return bool(sure and height_of(pose) >= LEAST_HEIGHT * height)
+
+
+def _shifted(pose: Pose, left: int, top: int, image: Picture) -> Pose:
+    """Return the body of a pose that was found in a part of a picture."""
+    body = pose.body + np.array([left, top, 0])
+    return Pose(body=body, size=(image.shape[1], image.shape[0]))
+
+
+def _look_at(
+    detector: PoseDetector, image: Picture, figure: Figure, figures: tuple[Figure, ...]
+) -> Pose | None:
+    """Return the pose that lies best on one figure, or None."""
+    rows, columns = np.nonzero(figure)
+    margin = round(MARGIN * (np.ptp(rows) + 1))
+    top, left = max(0, int(rows.min()) - margin), max(0, int(columns.min()) - margin)
+    part = np.s_[top : rows.max() + margin + 1, left : columns.max() + margin + 1]
+    alone = _only(LoadedImage(image), figure, figures).rgb[part]
+    seen = detector.detect(np.ascontiguousarray(alone))
+    found = [_shifted(pose, left, top, image) for pose in seen]
+    return max(found, key=lambda pose: share_on(pose, figure), default=None)
+
+
+def _only(seen: LoadedImage, kept: Figure, figures: tuple[Figure, ...]) -> LoadedImage:
+    """Return the picture with one figure left, the ground beside the others laid over them."""
+    others = np.any([figure for figure in figures if figure is not kept], axis=0)
+    edge = 2 * max(2, round(EDGE * min(kept.shape))) + 1
+    hidden = ndimage.maximum_filter(others.astype(np.uint8), size=edge).astype(bool) & ~kept
+    rows, columns = ndimage.distance_transform_edt(
+        hidden | kept, return_distances=False, return_indices=True
+    )
+    rgb = np.where(hidden[..., None], seen.rgb[rows, columns], seen.rgb)
+    alpha = None if seen.alpha is None else np.where(hidden, np.uint8(0), seen.alpha)
+    return replace(seen, rgb=rgb, alpha=alpha)
