@@ -24,6 +24,7 @@ from poses.heads import (
     seen_heads,
     turned,
 )
+from poses.lengths import LONGEST_PERCENTILE, segment_lengths
 from poses.limbs import (
     ANKLES,
     LONG_SEGMENTS,
@@ -34,12 +35,10 @@ from poses.limbs import (
     SEGMENTS,
     SKULL,
     TREE,
-    segment_lengths,
     tree_places,
 )
 from poses.types import JointTracks, Pose, PoseSequence, confident, parts_of
 
-LONGEST_PERCENTILE = 95.0
 GROUND_PERCENTILE = 90.0
 MAX_STRETCH = 1.3
 MAX_UNEVENNESS = 2.0
@@ -94,8 +93,9 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     places, target = tree_places(sequence.body), tree_places(reference.body)[None]
     own_head, turns = _find_head(places, level=DRIVER_LEVEL)
     wanted_head, _ = _find_head(target, level=REFERENCE_LEVEL)
-    own = _lengths(places, own_head, percentile=LONGEST_PERCENTILE)
-    wanted = _lengths(target, wanted_head, percentile=100.0)
+    rate = float(sequence.rate)
+    own = _lengths(places, own_head, rate=rate)
+    wanted = _lengths(target, wanted_head, rate=rate)
     scale, ratios, warnings = _ratios(own, wanted)
     limits = {name: MAX_STRETCH * ratios[name] * own.get(name, np.inf) for name in SEGMENTS}
     hung, shortened = _hang(places, ratios=ratios, limits=limits)
@@ -138,8 +138,8 @@ def _find_head(places: Places, *, level: float) -> tuple[Head | None, Turns]:
     return head, turns
 
 
-def _lengths(places: Places, head: Head | None, *, percentile: float) -> dict[str, float]:
-    lengths = segment_lengths(places, percentile=percentile)
+def _lengths(places: Places, head: Head | None, *, rate: float) -> dict[str, float]:
+    lengths = segment_lengths(places, rate=rate)
     return lengths if head is None else {**lengths, "face": half_width(head)}
 
 
