@@ -1,8 +1,8 @@
 """How long the segments of a body are, told by a whole clip of noisy key points.
 
-Foreshortening only makes segments look shorter, so a high percentile of the lengths seen comes near
-the truth; but of what noise does, it picks what lengthens: by 1 to 4 per cent for a detector that is
-wrong by 1.5 of 400 pixels. So the noise is measured and its share taken off.
+Foreshortening only makes segments look shorter, so a high percentile of the lengths seen comes
+near the truth; but of what noise does, it picks what lengthens: by 1 to 4 per cent for a detector
+that is wrong by 1.5 of 400 pixels. So the noise is measured and its share taken off.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def segment_lengths(places: Places, *, rate: float) -> dict[str, float]:
 
 
 def length_noise(seen: list[Lengths], *, rate: float) -> float:
-    """Return the noise of one joint in x or y in pixels, by the lengths of all segments of the tree.
+    """Return the noise of a joint in x or y in pixels, by the lengths of all segments of the tree.
 
     It is told by how the quietest segments tremble, for motion is not in all of them at once.
     """
