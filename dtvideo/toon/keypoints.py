@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dtvideo.images import Placement, fit_to
+from poses.skeleton import BODY18
 from poses.types import BODY_JOINTS, Pose
 
 WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
@@ -139,13 +140,22 @@ class ToonDetector:
         """Return the figure's pose, or nothing when the net is not sure of one."""
         canvas, placement = _letterboxed(image, self._net.config.size)
         pixels = torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 127.5 - 1
-        joints = read_heat_maps(*self._net(pixels))[0].double().numpy()
+        joints = read_heat_maps(*self._from_both_sides(pixels))[0].double().numpy()
         if joints[list(CORE_JOINTS), 2].mean() < SURE:
             return []
         edges = joints[:, :2] * CELL + CELL / 2  # pixels from the canvas's corner
         joints[:, :2] = placement.to_source(edges) - 0.5
         joints[joints[:, 2] < SURE / 2] = (np.nan, np.nan, 0.0)
         return [Pose(body=joints, size=(image.shape[1], image.shape[0]))]
+
+    def _from_both_sides(
+        self, pixels: Float[Tensor, "1 3 h w"]
+    ) -> tuple[Float[Tensor, "1 18 hq wq"], Float[Tensor, "1 18"]]:
+        """Return the mean of what the net says of a picture and of its mirror image."""
+        maps, presence = self._net(torch.cat([pixels, pixels.flip(3)]))
+        mirrored = list(BODY18.mirrored)
+        maps = (maps[:1] + maps[1:, mirrored].flip(3)) / 2
+        return maps, (presence[:1] + presence[1:, mirrored]) / 2
 
 
 def _letterboxed(

@@ -14,6 +14,7 @@ from dtvideo.toon.keypoints import (
 )
 from dtvideo.toon.trials import toon_trials
 from poses.extract import PoseDetector
+from poses.skeleton import BODY18
 
 trained = pytest.mark.skipif(
     not (WEIGHTS / "config.json").exists(), reason="the weights are not in this checkout"
@@ -128,3 +129,12 @@ def test_a_drawn_figure_is_found_near_its_joints():
             off.append(np.linalg.norm((found[0].body - trial.poses[0].body)[:, :2], axis=1))
     assert len(off) >= 3
     assert np.nanmedian(np.concatenate(off)) < 6
+
+
+@trained
+def test_a_mirrored_figure_has_the_mirrored_pose():
+    image = next(toon_trials(1, 3, size=(128, 128))).truths[0].image
+    (pose,) = ToonDetector().detect(image)
+    (mirrored,) = ToonDetector().detect(np.ascontiguousarray(image[:, ::-1]))
+    expected = pose.body[list(BODY18.mirrored)] * (-1, 1, 1) + (127, 0, 0)
+    np.testing.assert_allclose(mirrored.body, expected, atol=1e-3)
