@@ -25,14 +25,14 @@ TREE = (
     (11, 18, "hip"), (12, 11, "thigh"), (13, 12, "shin"),
 )  # fmt: skip
 
-# The face is no segment between two joints: its length is half the distance between the ears.
-SEGMENTS = (*dict.fromkeys(segment for _, _, segment in TREE), "face")
+# The width of the head is no segment between two joints: it is half the distance between the ears.
+SEGMENTS = (*dict.fromkeys(segment for _, _, segment in TREE), "head width")
 LONG_SEGMENTS = ("torso", "upper arm", "forearm", "thigh", "shin")
 # The segments that are believed, in this order, where one cannot be measured.
 NEIGHBOURS = MappingProxyType(
     {
-        "head": ("face",),
-        "face": ("head",),
+        "head": ("head width",),
+        "head width": ("head",),
         "upper arm": ("forearm",),
         "forearm": ("upper arm",),
         "thigh": ("shin",),

@@ -11,7 +11,7 @@ from poses.synthetic import ADULT, walk
 
 def test_lengths_over_a_clip_are_those_of_the_body_in_spite_of_foreshortening():
     lengths = segment_lengths(tree_places(walk(100, turn=1.0).body), rate=25.0)
-    assert {*lengths, "face"} == set(SEGMENTS)
+    assert {*lengths, "head width"} == set(SEGMENTS)
     assert lengths["thigh"] == pytest.approx(ADULT.thigh * 0.8 * 512, rel=0.01)
     assert lengths["shoulder"] == pytest.approx(ADULT.shoulder * 0.8 * 512, rel=0.01)
 
