@@ -1,4 +1,4 @@
-"""The body as a tree of segments that hang from the neck, and how long the segments look.
+"""The body as a tree of segments that hang from the neck.
 
 A nineteenth joint, the pelvis in the middle of the hips, joins the legs to the neck; a twentieth,
 the skull between the ears, joins the head, for it moves least when the head nods or turns. Segments
@@ -25,14 +25,14 @@ TREE = (
     (11, 18, "hip"), (12, 11, "thigh"), (13, 12, "shin"),
 )  # fmt: skip
 
-# The face is no segment between two joints: its length is half the distance between the ears.
-SEGMENTS = (*dict.fromkeys(segment for _, _, segment in TREE), "face")
+# The width of the head is no segment between two joints: it is half the distance between the ears.
+SEGMENTS = (*dict.fromkeys(segment for _, _, segment in TREE), "head width")
 LONG_SEGMENTS = ("torso", "upper arm", "forearm", "thigh", "shin")
 # The segments that are believed, in this order, where one cannot be measured.
 NEIGHBOURS = MappingProxyType(
     {
-        "head": ("face",),
-        "face": ("head",),
+        "head": ("head width",),
+        "head width": ("head",),
         "upper arm": ("forearm",),
         "forearm": ("upper arm",),
         "thigh": ("shin",),
@@ -67,19 +67,3 @@ def _middle(
     right, left = np.where(np.isnan(right), left, right), np.where(np.isnan(left), right, left)
     middle: np.ndarray = (right + left) / 2
     return middle
-
-
-def segment_lengths(places: Float[np.ndarray, "t 20 2"], *, percentile: float) -> dict[str, float]:
-    """Return each segment's length in pixels, the longer side's percentile over all frames.
-
-    Foreshortening only makes segments look shorter, so a high percentile comes near the truth.
-    Segments that are never seen, or never longer than a pixel, are left out.
-    """
-    longest: dict[str, float] = {}
-    for joint, parent, segment in TREE:
-        seen = np.linalg.norm(places[:, joint] - places[:, parent], axis=-1)
-        seen = seen[np.isfinite(seen)]
-        length = float(np.percentile(seen, percentile)) if seen.size else 0.0
-        if length > max(1.0, longest.get(segment, 0.0)):
-            longest[segment] = length
-    return longest

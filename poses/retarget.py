@@ -24,6 +24,7 @@ from poses.heads import (
     seen_heads,
     turned,
 )
+from poses.lengths import LONGEST_PERCENTILE, segment_lengths
 from poses.limbs import (
     ANKLES,
     LONG_SEGMENTS,
@@ -34,12 +35,10 @@ from poses.limbs import (
     SEGMENTS,
     SKULL,
     TREE,
-    segment_lengths,
     tree_places,
 )
 from poses.types import JointTracks, Pose, PoseSequence, confident, parts_of
 
-LONGEST_PERCENTILE = 95.0
 GROUND_PERCENTILE = 90.0
 MAX_STRETCH = 1.3
 MAX_UNEVENNESS = 2.0
@@ -94,20 +93,21 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
     places, target = tree_places(sequence.body), tree_places(reference.body)[None]
     own_head, turns = _find_head(places, level=DRIVER_LEVEL)
     wanted_head, _ = _find_head(target, level=REFERENCE_LEVEL)
-    own = _lengths(places, own_head, percentile=LONGEST_PERCENTILE)
-    wanted = _lengths(target, wanted_head, percentile=100.0)
+    rate = float(sequence.rate)
+    own = _lengths(places, own_head, rate=rate)
+    wanted = _lengths(target, wanted_head, rate=rate)
     scale, ratios, warnings = _ratios(own, wanted)
     limits = {name: MAX_STRETCH * ratios[name] * own.get(name, np.inf) for name in SEGMENTS}
     hung, shortened = _hang(places, ratios=ratios, limits=limits)
     if own_head is not None:
-        shape = own_head * ratios["face"] if wanted_head is None else wanted_head
+        shape = own_head * ratios["head width"] if wanted_head is None else wanted_head
         sizes = _sizes(places, own)
         _put_on_head(hung, places, seen=sizes[:, None, None] * turned(shape, turns))
     offset, anchor, ground = _place(
         places, hung, target[0], leg_scale=_leg_scale(own, ratios, scale=scale)
     )
     fitted = hung + offset[:, None]
-    spans = _part_spans(reference, face_width=2 * wanted.get("face", np.nan))
+    spans = _part_spans(reference, face_width=2 * wanted.get("head width", np.nan))
     parts = _parts(sequence, spans, driver=places, fitted=fitted, ratios=ratios)
     result = PoseSequence(size=reference.size, rate=sequence.rate, **parts)
     lost = _frames(np.isnan(places[:, NECK, 0]) & confident(sequence.body).any(axis=1))
@@ -138,9 +138,9 @@ def _find_head(places: Places, *, level: float) -> tuple[Head | None, Turns]:
     return head, turns
 
 
-def _lengths(places: Places, head: Head | None, *, percentile: float) -> dict[str, float]:
-    lengths = segment_lengths(places, percentile=percentile)
-    return lengths if head is None else {**lengths, "face": half_width(head)}
+def _lengths(places: Places, head: Head | None, *, rate: float) -> dict[str, float]:
+    lengths = segment_lengths(places, rate=rate)
+    return lengths if head is None else {**lengths, "head width": half_width(head)}
 
 
 def _sizes(places: Places, own: dict[str, float]) -> Float[np.ndarray, " t"]:
@@ -200,7 +200,7 @@ def _implausible(name: str, measured: dict[str, float], scale: float) -> bool:
     arm or a leg the one further from the overall scale is doubted.
     """
     deviation = _unevenness(measured[name], scale)
-    if name in ("head", "face"):
+    if name in ("head", "head width"):
         return deviation > MAX_HEAD_DEVIATION
     for neighbour in NEIGHBOURS.get(name, ()):
         other = measured.get(neighbour, measured[name])
@@ -335,7 +335,7 @@ def _parts(
     parts["body"] = _joined(fitted[:, :18], parts["body"])
     for name in parts.keys() & {"left_hand", "right_hand", "face"}:
         joint = _CENTRES[name]
-        fallback = ratios["face"] if name == "face" else ratios["forearm"]
+        fallback = ratios["head width"] if name == "face" else ratios["forearm"]
         ratio = _part_ratio(parts[name], _SPANS[name], wanted=spans[name], fallback=fallback)
         places = fitted[:, None, joint] + (parts[name][..., :2] - driver[:, None, joint]) * ratio
         parts[name] = _joined(places, parts[name])

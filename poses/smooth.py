@@ -22,6 +22,8 @@ Track = Float[np.ndarray, "t 3"]
 Flags = Bool[np.ndarray, " t"]
 
 ORDER = 3
+# Stiffer, and rounding errors come into sight: reached at 200 frames for a period of the cut-off.
+MAX_STIFFNESS = 1e9
 _SKELETONS = {"body": BODY18, "left_hand": HAND21, "right_hand": HAND21, "face": FACE70}
 
 
@@ -103,13 +105,30 @@ def smooth(
     graduation), so that steady, falling and turning motion stays as it is. Confidences, joints
     that are not confident and runs of three frames or fewer stay as they are.
     """
-    stiffness = _stiffness(cutoff_hz, float(sequence.rate))
+    rate = float(sequence.rate)
     smoothed = {part: tracks.copy() for part, tracks in parts_of(sequence).items()}
     for tracks in smoothed.values():
         for first, stop in shots(len(tracks), cuts):
             for joint in range(tracks.shape[1]):
-                _smooth(tracks[first:stop, joint], stiffness=stiffness)
+                track = tracks[first:stop, joint]
+                known = confident(track)
+                steady = smooth_runs(track[:, :2], known, cutoff_hz=cutoff_hz, rate=rate)
+                track[known, :2] = steady[known]
     return _with_parts(sequence, smoothed)
+
+
+def smooth_runs(
+    values: Float[np.ndarray, "t n"], known: Flags, *, cutoff_hz: float, rate: float
+) -> Float[np.ndarray, "t n"]:
+    """Return columns of values smoothed as by `smooth`, inside runs of known frames only."""
+    stiffness = _stiffness(cutoff_hz, rate)
+    smoothed = values.copy()
+    for start, stop in runs(known):
+        if stop - start > ORDER:
+            bands = stiffness * _roughness_bands(stop - start)
+            bands[0] += 1
+            smoothed[start:stop] = solveh_banded(bands, values[start:stop], lower=True)
+    return smoothed
 
 
 def jitter(sequence: PoseSequence) -> float:
@@ -159,15 +178,8 @@ def _hold(track: Track, *, known: Flags, where: Flags, fade: int) -> Flags:
 
 def _stiffness(cutoff_hz: float, rate: float) -> float:
     """Return the weight of the squared third differences that halves the cut-off frequency."""
-    return float((2 * np.sin(np.pi * min(cutoff_hz / rate, 0.5))) ** (-2 * ORDER))
-
-
-def _smooth(track: Track, *, stiffness: float) -> None:
-    for start, stop in runs(confident(track)):
-        if stop - start > ORDER:
-            bands = stiffness * _roughness_bands(stop - start)
-            bands[0] += 1
-            track[start:stop, :2] = solveh_banded(bands, track[start:stop, :2], lower=True)
+    stiffness = (2 * np.sin(np.pi * min(cutoff_hz / rate, 0.5))) ** (-2 * ORDER)
+    return min(float(stiffness), MAX_STIFFNESS)
 
 
 @lru_cache(maxsize=64)

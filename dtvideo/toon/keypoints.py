@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dtvideo.images import Placement, fit_to
+from poses.skeleton import BODY18
 from poses.types import BODY_JOINTS, Pose
 
 WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
@@ -101,24 +102,30 @@ def read_heat_maps(
 ) -> Float[Tensor, "b j 3"]:
     """Return x, y in cells and a confidence in [0, 1] for each joint.
 
-    The place is the mean of the 3 x 3 cells about the peak, weighted by their probability; the
-    confidence is the probability in the 5 x 5 cells about the peak times that of presence.
+    The place is the top of a parabola through the logits of the peak and its neighbours, which is
+    exact for a Gaussian; on the rim it is the peak itself. The confidence is the probability in
+    the 5 x 5 cells about the peak times that of presence.
     """
     height, width = maps.shape[-2:]
-    probability = maps.flatten(2).softmax(dim=-1).view_as(maps)
-    peak = probability.flatten(2).argmax(dim=-1)
-    centre_y, centre_x = peak // width, peak % width
+    peak = maps.flatten(2).argmax(dim=-1)
+    row, column = peak // width, peak % width
+    x = column + _tops_across(maps).flatten(2).gather(2, peak[..., None])[..., 0]
+    y = row + _tops_across(maps.mT).mT.flatten(2).gather(2, peak[..., None])[..., 0]
     rows = torch.arange(height, device=maps.device).view(1, 1, -1, 1)
     columns = torch.arange(width, device=maps.device).view(1, 1, 1, -1)
     distance = torch.maximum(
-        (rows - centre_y[..., None, None]).abs(), (columns - centre_x[..., None, None]).abs()
+        (rows - row[..., None, None]).abs(), (columns - column[..., None, None]).abs()
     )
-    near = probability * (distance <= 1)
-    mass = near.sum(dim=(2, 3))
-    x = (near * columns).sum(dim=(2, 3)) / mass
-    y = (near * rows).sum(dim=(2, 3)) / mass
+    probability = maps.flatten(2).softmax(dim=-1).view_as(maps)
     sure = (probability * (distance <= 2)).sum(dim=(2, 3)) * presence.sigmoid()
     return torch.stack([x, y, sure], dim=-1)
+
+
+def _tops_across(maps: Float[Tensor, "b j h w"]) -> Float[Tensor, "b j h w"]:
+    """Return how far right of each cell the top of the parabola through it and its sides is."""
+    left, middle, right = maps[..., :-2], maps[..., 1:-1], maps[..., 2:]
+    bend = (2 * middle - left - right).clamp(min=1e-6)
+    return functional.pad(((right - left) / (2 * bend)).clamp(-0.5, 0.5), (1, 1))
 
 
 class ToonDetector:
@@ -139,13 +146,22 @@ class ToonDetector:
         """Return the figure's pose, or nothing when the net is not sure of one."""
         canvas, placement = _letterboxed(image, self._net.config.size)
         pixels = torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 127.5 - 1
-        joints = read_heat_maps(*self._net(pixels))[0].double().numpy()
+        joints = read_heat_maps(*self._from_both_sides(pixels))[0].double().numpy()
         if joints[list(CORE_JOINTS), 2].mean() < SURE:
             return []
         edges = joints[:, :2] * CELL + CELL / 2  # pixels from the canvas's corner
         joints[:, :2] = placement.to_source(edges) - 0.5
         joints[joints[:, 2] < SURE / 2] = (np.nan, np.nan, 0.0)
         return [Pose(body=joints, size=(image.shape[1], image.shape[0]))]
+
+    def _from_both_sides(
+        self, pixels: Float[Tensor, "1 3 h w"]
+    ) -> tuple[Float[Tensor, "1 18 hq wq"], Float[Tensor, "1 18"]]:
+        """Return the mean of what the net says of a picture and of its mirror image."""
+        maps, presence = self._net(torch.cat([pixels, pixels.flip(3)]))
+        mirrored = list(BODY18.mirrored)
+        maps = (maps[:1] + maps[1:, mirrored].flip(3)) / 2
+        return maps, (presence[:1] + presence[1:, mirrored]) / 2
 
 
 def _letterboxed(

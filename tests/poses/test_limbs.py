@@ -1,10 +1,9 @@
-"""The tree of segments and how long they look."""
+"""The tree of segments."""
 
 import numpy as np
-import pytest
 
-from poses.limbs import NECK, PELVIS, SEGMENTS, SKULL, TREE, segment_lengths, tree_places
-from poses.synthetic import ADULT, stand, walk
+from poses.limbs import NECK, PELVIS, SKULL, TREE, tree_places
+from poses.synthetic import stand
 
 
 def test_every_joint_hangs_from_one_that_came_before():
@@ -36,16 +35,3 @@ def test_a_missing_neck_is_between_the_shoulders():
     body = stand().body
     body[NECK] = (np.nan, np.nan, 0)
     np.testing.assert_allclose(tree_places(body)[NECK], (body[2, :2] + body[5, :2]) / 2)
-
-
-def test_lengths_over_a_clip_are_those_of_the_body_in_spite_of_foreshortening():
-    lengths = segment_lengths(tree_places(walk(100, turn=1.0).body), percentile=95.0)
-    assert {*lengths, "face"} == set(SEGMENTS)
-    assert lengths["thigh"] == pytest.approx(ADULT.thigh * 0.8 * 512, rel=0.01)
-    assert lengths["shoulder"] == pytest.approx(ADULT.shoulder * 0.8 * 512, rel=0.01)
-
-
-def test_a_segment_that_is_never_seen_has_no_length():
-    body = walk(10).body
-    body[:, [10, 13], 2] = 0
-    assert "shin" not in segment_lengths(tree_places(body), percentile=95.0)

@@ -140,6 +140,12 @@ def test_smoothing_has_no_lag_at_any_rate(rate):
     assert error(steady, truth) < min(shifts)
 
 
+@pytest.mark.parametrize("rate", [1_000, 90_000])
+def test_even_motion_stays_as_it_is_however_many_frames_a_second_has(rate):
+    sequence = replace(line(2_000), rate=Fraction(rate))
+    np.testing.assert_allclose(smooth(sequence).body, sequence.body, atol=0.01)
+
+
 def test_smoothing_keeps_a_jump_at_a_cut_sharp():
     sequence = line(40)
     body = sequence.body.copy()

@@ -14,6 +14,7 @@ from dtvideo.toon.keypoints import (
 )
 from dtvideo.toon.trials import toon_trials
 from poses.extract import PoseDetector
+from poses.skeleton import BODY18
 
 trained = pytest.mark.skipif(
     not (WEIGHTS / "config.json").exists(), reason="the weights are not in this checkout"
@@ -39,10 +40,11 @@ def read(maps: torch.Tensor, presence: float = 1e4) -> list[float]:
     return read_heat_maps(maps, torch.tensor([[presence]]))[0, 0].tolist()
 
 
-def test_a_place_is_read_finer_than_a_cell():
-    assert read(probabilities({(3, 5): 0.5, (4, 5): 0.25, (3, 4): 0.25})) == pytest.approx(
-        [3.25, 4.75, 1.0]
-    )
+@pytest.mark.parametrize("place", [(3.3, 4.8), (2.5, 4.0), (5.0, 5.49)])
+def test_a_place_is_read_finer_than_a_cell(place):
+    rows, columns = torch.meshgrid(torch.arange(8), torch.arange(8), indexing="ij")
+    distance = (columns - place[0]) ** 2 + (rows - place[1]) ** 2
+    assert read(-distance[None, None] / 2)[:2] == pytest.approx(place, abs=1e-4)
 
 
 def test_what_is_far_from_the_peak_moves_nothing_but_lowers_the_confidence():
@@ -52,7 +54,7 @@ def test_what_is_far_from_the_peak_moves_nothing_but_lowers_the_confidence():
 
 
 def test_a_peak_at_the_rim_stays_at_the_rim():
-    assert read(probabilities({(0, 7): 0.75, (1, 7): 0.25})) == pytest.approx([0.25, 7.0, 1.0])
+    assert read(probabilities({(0, 7): 0.75, (1, 7): 0.25})) == pytest.approx([0.0, 7.0, 1.0])
 
 
 def test_presence_multiplies_the_confidence():
@@ -128,3 +130,12 @@ def test_a_drawn_figure_is_found_near_its_joints():
             off.append(np.linalg.norm((found[0].body - trial.poses[0].body)[:, :2], axis=1))
     assert len(off) >= 3
     assert np.nanmedian(np.concatenate(off)) < 6
+
+
+@trained
+def test_a_mirrored_figure_has_the_mirrored_pose():
+    image = next(toon_trials(1, 3, size=(128, 128))).truths[0].image
+    (pose,) = ToonDetector().detect(image)
+    (mirrored,) = ToonDetector().detect(np.ascontiguousarray(image[:, ::-1]))
+    expected = pose.body[list(BODY18.mirrored)] * (-1, 1, 1) + (127, 0, 0)
+    np.testing.assert_allclose(mirrored.body, expected, atol=1e-3)
