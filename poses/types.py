@@ -1,7 +1,8 @@
 """Poses as data: one body in one picture, and one body through a clip.
 
 Convention: x to the right and y down, in pixels of a canvas of `size` (width, height), whose
-corner is (0, 0) and whose first pixel has its centre at (0.5, 0.5); confidence in [0, 1]. A missing joint is (NaN, NaN, 0). "Left" is the body's own left.
+corner is (0, 0) and whose first pixel has its centre at (0.5, 0.5); confidence in [0, 1]. A
+missing joint is (NaN, NaN, 0). "Left" is the body's own left.
 """
 
 from collections.abc import Iterator, Sequence
