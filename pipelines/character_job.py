@@ -100,6 +100,11 @@ class CharacterJob:
         """Return every setting as plain values, for the side-car."""
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
+    @property
+    def named_parts(self) -> dict[str, str | None]:
+        """The parts of the model that may be named apart from it; None is the model's own."""
+        return {"controlnet": self.controlnet, "vae": self.vae}
+
     def clip_changes(self) -> dict[str, object]:
         """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
         names = ("seed", "steps", "reference_weight", "align", "beta", "cache_memory")

@@ -26,6 +26,12 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pose", metavar="FILE", type=Path, help="key points to take, as JSON (the picture's own)"
     )
+    parser.add_argument(
+        "--depth",
+        metavar="PATH",
+        type=Path,
+        help="a depth picture, near is white, or a folder of them for the pictures in turn",
+    )
     add_words(parser.add_argument_group("words"))
     parser.add_argument(
         "--ref-prompt",
@@ -35,6 +41,11 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     )
     inputs = parser.add_argument_group("inputs")
     add_character(inputs)
+    inputs.add_argument(
+        "--depth-controlnet",
+        metavar="NAME",
+        help="depth ControlNet: a folder, a .safetensors file or a hub id (the model's own)",
+    )
     add_reference_pose(inputs)
     method = parser.add_argument_group("method")
     method.add_argument(

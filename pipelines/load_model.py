@@ -24,6 +24,7 @@ from pipelines.base import AnimationBase
 from pipelines.character_job import CharacterJob
 from pipelines.clip_settings import ClipSettings
 
+DEPTH = "depth_controlnet"
 Settings = TypeVar("Settings", ClipSettings, GuidanceSettings)
 
 SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
@@ -49,8 +50,7 @@ def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> Animation
     where = choose_device(job.device)
     pipeline = _assemble(
         job.model,
-        controlnet=job.controlnet,
-        vae=job.vae,
+        named=job.named_parts,
         dtype=_precision(job.model, job.dtype, where),
         needs_controlnet=needs_controlnet,
     )
@@ -85,8 +85,7 @@ def load_pipeline(
     where = choose_device(device)
     pipeline = _assemble(
         model,
-        controlnet=controlnet,
-        vae=vae,
+        named={"controlnet": controlnet, "vae": vae},
         dtype=_precision(model, dtype, where),
         needs_controlnet=needs_controlnet,
     )
@@ -102,22 +101,30 @@ def _precision(model: str, dtype: str, where: torch.device) -> torch.dtype:
 def _assemble(
     model: str,
     *,
-    controlnet: str | None,
-    vae: str | None,
+    named: Mapping[str, str | None],
     dtype: torch.dtype,
     needs_controlnet: bool,
 ) -> AnimationBase:
-    """Return a model of its parts, in main memory (see `load_pipeline`)."""
+    """Return a model of its parts, in main memory (see `load_pipeline`).
+
+    named: parts apart from the model's own; where depth has an entry its ControlNet is needed.
+    """
     source = find_model(model)
+    controlnet, vae = named["controlnet"], named["vae"]
     if source.preset is not None:
         controlnet, vae = controlnet or source.preset.controlnet, vae or source.preset.vae
     is_file = source.kind == "file"
     index = open_single_file(source.path) if is_file else read_index(source.path)
     is_guided = needs_controlnet or controlnet is not None or (index.folder / "controlnet").is_dir()
-    guide = find_controlnet(controlnet, model=index.folder) if is_guided else None
+    guides = {}
+    if is_guided:
+        guides["controlnet"] = find_controlnet(controlnet, model=index.folder)
+    if DEPTH in named:
+        guides[DEPTH] = find_controlnet(named[DEPTH], model=index.folder, part=DEPTH)
     autoencoder = None if vae is None else find_model(vae).path
-    parts = _load_parts(source, index, dtype=dtype)
-    parts["controlnet"] = guide and load_controlnet(guide, unet=parts["unet"], dtype=dtype)
+    parts = {"controlnet": None, **_load_parts(source, index, dtype=dtype)}
+    for part, guide in guides.items():
+        parts[part] = load_controlnet(guide, unet=parts["unet"], dtype=dtype)
     if autoencoder is not None:
         parts["vae"] = load_autoencoder(autoencoder, own=parts["vae"], dtype=dtype)
     pipeline = _build(index, parts)
@@ -126,13 +133,13 @@ def _assemble(
 
 
 def _load_parts(source: ModelSource, index: ModelIndex, *, dtype: torch.dtype) -> dict[str, Any]:
-    """Return the model's own parts but for its ControlNet."""
+    """Return the model's own parts but for its ControlNets."""
     if source.kind == "file":
         return load_single_file(source.path, index, dtype=dtype)
     parts = {
         part: load_component(index.folder / part, kind, dtype=dtype)
         for part, kind in index.parts.items()
-        if part != "controlnet"
+        if part not in ("controlnet", DEPTH)
     }
     if source.preset is not None and source.preset.scheduler is not None:
         parts["scheduler"] = preset_scheduler(source.preset.scheduler, parts["scheduler"])
@@ -244,18 +251,17 @@ def _used_files(job: CharacterJob, source: ModelSource) -> dict[str, Path]:
     """Return every weight file of a job, named by where it belongs."""
     is_file = source.kind == "file"
     folder = open_single_file(source.path).folder if is_file else source.path
-    parts = ["controlnet"] if is_file else list(CLASSES)
+    parts = [part for part in CLASSES if part != DEPTH or DEPTH in job.named_parts]
     files = {source.path.name: source.path} if is_file else {}
-    preset = source.preset
-    for flag, name in (
-        ("controlnet", job.controlnet or (preset.controlnet if preset else None)),
-        ("vae", job.vae or (preset.vae if preset else None)),
-    ):
+    if is_file:
+        parts = [part for part in parts if part in ("controlnet", DEPTH)]
+    for part, given in job.named_parts.items():
+        name = given or getattr(source.preset, part, None)
         if name is not None:
-            parts = [part for part in parts if part != flag]
+            parts = [other for other in parts if other != part]
             named = find_model(name).path
             found = weight_files(named) if named.is_dir() else [named]
-            files |= {f"--{flag}/{path.name}": path for path in found}
+            files |= {f"--{part.replace('_', '-')}/{path.name}": path for path in found}
     for part in parts:
         if any((folder / part).glob("*.safetensors")):
             files |= {f"{part}/{path.name}": path for path in weight_files(folder / part)}

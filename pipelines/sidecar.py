@@ -39,10 +39,12 @@ DIGITAL_SOURCE_TYPES = {
     "reference": "trainedAlgorithmicMedia",
     "driver": "compositeWithTrainedAlgorithmicMedia",
 }
-INPUT_PATHS = ("reference", "driver", "poses", "pose", "reference_pose", "reference_mask")
+INPUT_PATHS = (
+    *("reference", "driver", "poses", "pose", "depth", "reference_pose", "reference_mask"),
+)
 SECRETS = ("c2pa_cert", "c2pa_key")
 """Who signs is in the signature; where the key lies is nobody's business."""
-MODEL_NAMES = ("model", "controlnet", "vae")
+MODEL_NAMES = ("model", "controlnet", "depth_controlnet", "vae")
 NOT_IN_THE_FRAMES = (
     *(*INPUT_PATHS, *MODEL_NAMES, *SECRETS, "output", "overwrite", "cache", "resume", "threads"),
     *("max_frames", "max_pixels"),
