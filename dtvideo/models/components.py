@@ -34,9 +34,10 @@ def load_component(folder: Path, kind: tuple[str, str], *, dtype: torch.dtype) -
         return part_class.from_pretrained(folder, local_files_only=True)
 
 
-def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
+def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype, **options: Any) -> Any:
     """Load a network of a diffusers or transformers class, every weight of it.
 
+    options: further arguments of the class.
     Raises: as `load_component`.
     """
     _check_config(folder / "config.json", part_class)
@@ -50,6 +51,7 @@ def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            **options,
         )
     _check_report(folder, report)
     return module
