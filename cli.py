@@ -26,6 +26,7 @@ from pipelines.flags import (
     add_limits,
     animate_parser,
     reader,
+    with_tuples,
 )
 from pipelines.generate_commands import add_generate
 from pipelines.models_commands import add_models
@@ -116,7 +117,7 @@ def _render_job(arguments: argparse.Namespace) -> "RenderJob":
 
     apart = ("progress", "dry_run", "command", "tool")
     values = {key: value for key, value in vars(arguments).items() if key not in apart}
-    return RenderJob(**{**values, "loras": tuple(values["loras"])})
+    return RenderJob(**with_tuples(values))
 
 
 def toolbox_parser() -> Parser:

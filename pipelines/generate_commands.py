@@ -12,6 +12,7 @@ from pipelines.flags import (
     add_running,
     add_sampling,
     add_words,
+    with_tuples,
 )
 
 
@@ -70,7 +71,7 @@ def _generate(arguments: argparse.Namespace) -> int:
 
     apart = ("progress", "command", "tool")
     values = {key: value for key, value in vars(arguments).items() if key not in apart}
-    job = GenerateJob(**{**values, "loras": tuple(values["loras"])})
+    job = GenerateJob(**with_tuples(values))
     for path in generate(job, create_progress(arguments.progress)).paths:
         print(path, flush=True)
     return 0

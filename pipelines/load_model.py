@@ -1,23 +1,24 @@
-"""The model of a render: loaded, its sampler swapped, LoRAs added, and described."""
+"""The model of a render: loaded, its sampler swapped, adapters added, and described."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from dtvideo.errors import ModelError, UsageError
+from dtvideo.errors import UsageError
 from dtvideo.files import sha256_file
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.models.autoencoders import load_autoencoder
-from dtvideo.models.components import explained_loading, load_component
+from dtvideo.models.components import load_component
 from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from dtvideo.models.index import CLASSES, ModelIndex, read_index
 from dtvideo.models.placement import choose_device, choose_dtype, place
 from dtvideo.models.single_file import load_single_file, open_single_file
 from dtvideo.models.sources import TOON, ModelSource, find_model
-from dtvideo.models.weights import SUFFIX, check_safetensors, weight_files
+from dtvideo.models.weights import weight_files
+from pipelines.adapters import add_adapters
 from pipelines.animate import AnimationPipeline
 from pipelines.animate_xl import AnimationXLPipeline
 from pipelines.base import AnimationBase
@@ -43,9 +44,9 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
 
 
 def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> AnimationBase:
-    """Load the job's model with its sampler and LoRAs.
+    """Load the job's model with its sampler and all that is added to it.
 
-    Raises: as `load_pipeline`, `make_scheduler` and `add_loras`.
+    Raises: as `load_pipeline`, `make_scheduler` and `add_adapters`.
     """
     where = choose_device(job.device)
     pipeline = _assemble(
@@ -56,7 +57,7 @@ def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> Animation
     )
     if job.scheduler is not None:
         pipeline.scheduler = make_scheduler(job.scheduler, pipeline.scheduler)
-    add_loras(pipeline, job.loras)
+    add_adapters(pipeline, job)
     place(pipeline, where, memory=job.memory)
     return pipeline
 
@@ -182,30 +183,6 @@ def make_scheduler(name: str, current: Any) -> Any:
     return getattr(diffusers, kind).from_config(current.config, **options)
 
 
-def add_loras(pipeline: AnimationBase, loras: Sequence[tuple[str, float]]) -> None:
-    """Load LoRA files, safetensors only, and set their scales.
-
-    Raises: ModelError M1 when a file is missing, M2 when it is damaged, M3 when it is of
-    another kind, M5 when it does not fit.
-    """
-    names = [f"lora{index}" for index in range(len(loras))]
-    for name, (file, _) in zip(names, loras, strict=True):
-        path = Path(file)
-        if path.exists() and path.suffix.lower() != SUFFIX:
-            raise ModelError("M3", file, f"is not {SUFFIX}", "convert it first")
-        keys = sorted(check_safetensors(path))
-        remedy = f"give a LoRA of this family; this one begins with {', '.join(keys[:3])}"
-        with explained_loading(path, remedy):
-            pipeline.load_lora_weights(
-                path.parent, weight_name=path.name, adapter_name=name, local_files_only=True
-            )
-        if not any(name in adapters for adapters in pipeline.get_list_adapters().values()):
-            problem = f"none of its {len(keys)} weights fits the model"
-            raise ModelError("M5", file, problem, remedy)
-    if names:
-        pipeline.set_adapters(names, [scale for _, scale in loras])
-
-
 def clip_settings(job: CharacterJob, pipeline: AnimationBase) -> ClipSettings:
     """Return the model's own settings with those changed that the job names."""
     own = pipeline.default_settings
@@ -265,8 +242,10 @@ def _used_files(job: CharacterJob, source: ModelSource) -> dict[str, Path]:
     for part in parts:
         if any((folder / part).glob("*.safetensors")):
             files |= {f"{part}/{path.name}": path for path in weight_files(folder / part)}
-    loras = enumerate(Path(name) for name, _ in job.loras)
-    return files | {f"--lora/{index}/{path.name}": path for index, path in loras}
+    for flag, pairs in job.file_pairs.items():
+        named = enumerate(Path(name) for name, _ in pairs)
+        files |= {f"--{flag}/{index}/{path.name}": path for index, path in named}
+    return files
 
 
 def _changed(settings: Settings, **values: Any) -> Settings:

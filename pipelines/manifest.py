@@ -58,6 +58,12 @@ NAMED: Mapping[str, Callable[[str], bool]] = {
     "matte": lambda text: re.fullmatch(r"[A-Za-z0-9][\w-]*", text) is not None,
 }
 """Settings that hold a name or a path, and what has the form of a name."""
+PAIRS: Mapping[str, Callable[[str], tuple[str, Any]]] = {
+    "loras": settings_of.parse_lora,
+    "embeddings": settings_of.parse_embedding,
+    "ip_adapters": settings_of.parse_ip_adapter,
+}
+"""Settings that hold files, each with a number or a word, written as on the command line."""
 PAIR = {"character", "clip", "skip"}
 NOT_IN_A_MANIFEST = {"output", "overwrite", "resume"}
 
@@ -66,7 +72,7 @@ def _settings_model() -> type[BaseModel]:
     """Return a model whose fields are the settings of `RenderJob`, all of them optional."""
     hints = get_type_hints(RenderJob)
     written: dict[str, Any] = {name: str | int | float for name in PARSERS}
-    written |= dict.fromkeys(PATH_SETTINGS, str) | {"loras": list[str]}
+    written |= dict.fromkeys(PATH_SETTINGS, str) | dict.fromkeys(PAIRS, list[str])
     fields: dict[str, Any] = {
         name: (written.get(name, kind) | None, None)
         for name, kind in hints.items()
@@ -265,9 +271,9 @@ class _Reader:
                 read[name] = PARSERS[name](str(value))
             elif name in NAMED:
                 read[name] = self._name_or_path(value, NAMED[name])
-            elif name == "loras":
-                loras = map(settings_of.parse_lora, value)
-                read[name] = tuple((str(self._input(file)), scale) for file, scale in loras)
+            elif name in PAIRS:
+                pairs = map(PAIRS[name], value)
+                read[name] = tuple((str(self._input(file)), told) for file, told in pairs)
             else:
                 read[name] = value
         if "reference" not in read:

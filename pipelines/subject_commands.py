@@ -7,7 +7,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipelines.flags import add_character, add_reference_pose, add_running, add_words
+from pipelines.flags import (
+    add_character,
+    add_reference_pose,
+    add_running,
+    add_words,
+    with_tuples,
+)
 
 JOB_WORDS = {"regular": "count", "picture_steps": "steps"}
 """Flags of which the job of the regular pictures knows under another name."""
@@ -72,7 +78,7 @@ def _train(arguments: argparse.Namespace) -> int:
         values.pop(name, None)
     renamed = {JOB_WORDS.get(name, name): value for name, value in values.items()}
     words = renamed.pop("prompt") or f"A {arguments.class_word}"
-    job = GenerateJob(**{**renamed, "prompt": words, "loras": tuple(renamed["loras"])})
+    job = GenerateJob(**{**with_tuples(renamed), "prompt": words})
     settings = SubjectTraining(**told)
     print(train_subject(settings, job, report=lambda text: print(text, file=sys.stderr)))
     return 0

@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from dtvideo.denoise import prepare_scheduler
 from dtvideo.errors import ModelError, ResourceError, UsageError
+from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
 from pipelines.load_model import (
-    add_loras,
     describe_model,
     load_model,
     load_pipeline,

@@ -15,10 +15,11 @@ from peft.utils import get_peft_model_state_dict
 from dtvideo.errors import UsageError
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.models.placement import offload, place
+from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.animate_xl import AnimationXLPipeline
 from pipelines.job import RenderJob
-from pipelines.load_model import add_loras, clip_settings, load_model
+from pipelines.load_model import clip_settings, load_model
 from poses.types import Pose, missing_joints
 from tests.tiny_models import (
     tiny_components,

@@ -7,10 +7,11 @@ from safetensors.torch import load_file
 
 import cli
 from dtvideo.errors import OutputError, UsageError
+from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline
 from pipelines.generate import open_studio
 from pipelines.generate_job import GenerateJob
-from pipelines.load_model import add_loras, load_pipeline
+from pipelines.load_model import load_pipeline
 from pipelines.progress import SilentProgress
 from pipelines.subject_settings import TOKEN, SubjectTraining
 from pipelines.train_subject import Teacher, add_token, picture_loss, train_subject
