@@ -278,7 +278,8 @@ def train_toon_command(arguments: argparse.Namespace) -> int:
 def train_encoder_command(arguments: argparse.Namespace) -> int:
     """Train a subject encoder and print the folder of the model with it."""
     from dtvideo.config import load_settings
-    from pipelines.train_encoder import EncoderTraining, train_encoder
+    from pipelines.encoder_settings import EncoderTraining
+    from pipelines.train_encoder import train_encoder
 
     settings = load_settings(EncoderTraining, arguments.config)
     folder = train_encoder(
