@@ -14,6 +14,7 @@ from torch import Tensor
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.models.components import explained_loading, load_module
 from dtvideo.models.index import read_json
+from dtvideo.models.loras import check_lora
 from dtvideo.models.weights import SUFFIX, Shapes, check_safetensors
 from pipelines.base import AnimationBase
 from pipelines.character_job import CharacterJob
@@ -42,9 +43,11 @@ def add_loras(pipeline: AnimationBase, loras: Sequence[tuple[str, float]]) -> No
     """
     names = [f"lora{index}" for index in range(len(loras))]
     for name, (file, _) in zip(names, loras, strict=True):
-        keys = sorted(_checked(file))
-        remedy = f"give a LoRA of this family; this one begins with {', '.join(keys[:3])}"
         path = Path(file)
+        _refuse_other_kinds(path)
+        width = pipeline.unet.config.cross_attention_dim
+        keys = sorted(check_lora(path, text_width=width))
+        remedy = f"give a LoRA of this family; this one begins with {', '.join(keys[:3])}"
         with explained_loading(path, remedy):
             pipeline.load_lora_weights(
                 path.parent, weight_name=path.name, adapter_name=name, local_files_only=True
@@ -112,10 +115,13 @@ def add_ip_adapters(pipeline: AnimationBase, adapters: Sequence[tuple[str, float
 
 def _checked(file: str) -> Shapes:
     """Return the shapes in a weight file that may be opened."""
-    path = Path(file)
+    _refuse_other_kinds(Path(file))
+    return check_safetensors(Path(file))
+
+
+def _refuse_other_kinds(path: Path) -> None:
     if path.exists() and path.suffix.lower() != SUFFIX:
-        raise ModelError("M3", file, f"is not {SUFFIX}", "convert it first")
-    return check_safetensors(path)
+        raise ModelError("M3", path, f"is not {SUFFIX}", "convert it first")
 
 
 def _own_word(path: Path, weights: Mapping[str, Tensor]) -> str:

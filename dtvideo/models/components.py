@@ -4,6 +4,7 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _quiet() -> Iterator[None]:
     before = [(logging.is_progress_bar_enabled(), logging.get_verbosity()) for logging in both]
     for logging in both:
         logging.disable_progress_bar()
-        logging.set_verbosity_error()
+        logging.set_verbosity(CRITICAL)  # what is an error becomes ours
     try:
         with warnings.catch_warnings(action="ignore"):
             yield

@@ -401,9 +401,19 @@ def test_a_tokenizer_in_the_older_layout_gives_the_same_tokens(copied):
 
 
 def test_m5_a_lora_that_touches_nothing_names_its_weights(own_folder, tmp_path):
-    save_file({"unet.elsewhere.lora_A.weight": torch.ones(2, 4)}, tmp_path / "a.safetensors")
+    halves = {f"unet.elsewhere.lora_{half}.weight": torch.ones(2, 2) for half in "AB"}
+    save_file(halves, tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match=r"M5.*begins with unet\.elsewhere"):
         add_loras(load_pipeline(str(own_folder)), [(str(tmp_path / "a.safetensors"), 1.0)])
+
+
+def test_what_loaders_say_of_a_misfit_is_in_our_line_alone(own_folder, tmp_path, capfd):
+    save_file({f"lora_unet_x.lora_{half}.weight": torch.ones(2, 2) for half in ("down", "up")},
+              tmp_path / "a.safetensors")  # fmt: skip
+    pipeline = load_pipeline(str(own_folder))
+    with pytest.raises(ModelError, match=r"M5.*begins with lora_unet_x\.lora_down"):
+        add_loras(pipeline, [(str(tmp_path / "a.safetensors"), 1.0)])
+    assert "unsuccessful" not in capfd.readouterr().err
 
 
 def test_m5_a_lora_of_another_family_is_refused(own_folder, lora):

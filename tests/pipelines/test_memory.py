@@ -1,4 +1,4 @@
-"""The ladder of `--memory`: less of a device, the same frames.
+"""The ladder of `--memory`: less of a device, the same frames but for rounding.
 
 accelerate's hooks move weights to "the device" and away; with the processor as that device they
 do all that they do elsewhere, so that what depends on them can be held to the plain frames.
