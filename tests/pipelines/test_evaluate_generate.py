@@ -149,22 +149,10 @@ def evaluate(*words):
 
 
 def test_the_command_asks_a_model_for_drawn_characters(tiny_model, tmp_path, capsys):
-    words = (
-        "--model",
-        tiny_model,
-        "--clips",
-        1,
-        "--progress",
-        "none",
-        "--ref-weight",
-        "1,3",
-        "--steps",
-        1,
-    )
-    assert evaluate(*words, "--no-baselines", "--guidance", "none", "-o", tmp_path) == 0
+    words = "--clips 1 --no-baselines --steps 1 --guidance none --ref-weight 3 --progress none"
+    assert evaluate("--model", tiny_model, *words.split(), "-o", tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == [OWN_WORDS] * 2 + [CHANGED_WORD] * 2
-    assert "reference weight 1" in lines[1]
+    assert [line.split("  ")[0] for line in lines[1:]] == [OWN_WORDS, CHANGED_WORD]
     assert (tmp_path / "results.json").is_file()
 
 

@@ -35,9 +35,10 @@ SETTINGS = ClipSettings(steps=1, guidance=GuidanceSettings("averaged"))
 APART = ClipSettings(steps=1, guidance=GuidanceSettings("averaged"), rows_apart=True)
 
 
-def frames(pipeline, settings=SETTINGS):
+def frames(pipeline, settings=SETTINGS, count=1):
+    poses = [POSE] * count
     with pipeline.open(
-        reference=REFERENCE, reference_pose=POSE, poses=[POSE, POSE], settings=settings
+        reference=REFERENCE, reference_pose=POSE, poses=poses, settings=settings
     ) as clip:
         return np.stack([image for _, image in clip]).astype(int)
 
@@ -114,10 +115,10 @@ def test_rows_that_pass_one_by_one_make_the_same_frames():
     rows = []
     pipeline = sd15()
     pipeline.unet.register_forward_pre_hook(lambda _, words: rows.append(len(words[0])))
-    expected = frames(pipeline)
+    expected = frames(pipeline, count=2)
     together = list(rows)
     rows.clear()
-    apart = frames(pipeline, APART)
+    apart = frames(pipeline, APART, count=2)
     assert max(together) > 1
     assert set(rows) == {1}
     assert sum(rows) == sum(together)
