@@ -136,7 +136,7 @@ def _meanings(
     """Return the vectors (n, width) of a textual inversion by the text encoder they are for."""
     parts = [part for part in ("text_encoder", "text_encoder_2") if hasattr(pipeline, part)]
     keys = [key for key in XL_KEYS if key in weights] or list(weights)
-    found = [torch.atleast_2d(weights[key]) for key in keys]
+    found = [value[None] if (value := weights[key]).ndim == 1 else value for key in keys]
     widths = [getattr(pipeline, part).get_input_embeddings().weight.shape[1] for part in parts]
     given = [meaning.shape[-1] for meaning in found]
     if given != widths or any(meaning.ndim != 2 for meaning in found):

@@ -11,6 +11,7 @@ the models of the paper's protocol: CLIP-T, CLIP-I and DINO.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -210,7 +211,7 @@ def evaluate_folders_of_pictures(
     return report
 
 
-def _sidecars(folder: Path) -> list[tuple[Path, dict[str, object]]]:
+def _sidecars(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     documents = [(path, read_json(path)) for path in files]
     found = [(path, told) for path, told in documents if told.get("schema") == SCHEMA]
@@ -221,7 +222,7 @@ def _sidecars(folder: Path) -> list[tuple[Path, dict[str, object]]]:
 
 
 def _score_sidecar(
-    method: str, sidecar: Path, told: Mapping[str, object], likeness: Likeness
+    method: str, sidecar: Path, told: Mapping[str, Any], likeness: Likeness
 ) -> ClipScores:
     """Measure the pictures of one side-car."""
     match told:

@@ -73,7 +73,7 @@ class Dino:
         import transformers
 
         folder = find_model(name).path
-        kind = read_json(folder / "config.json").get("model_type")
+        kind = str(read_json(folder / "config.json").get("model_type"))
         if kind not in DINO_KINDS:
             remedy = f"give one of {', '.join(DINO_KINDS)}"
             raise ModelError("M6", folder, f"is of the kind {kind!r}, which is no DINO", remedy)

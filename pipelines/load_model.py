@@ -243,8 +243,8 @@ def _used_files(job: CharacterJob, source: ModelSource) -> dict[str, Path]:
         if any((folder / part).glob("*.safetensors")):
             files |= {f"{part}/{path.name}": path for path in weight_files(folder / part)}
     for flag, pairs in job.file_pairs.items():
-        named = enumerate(Path(name) for name, _ in pairs)
-        files |= {f"--{flag}/{index}/{path.name}": path for index, path in named}
+        added = enumerate(Path(name) for name, _ in pairs)
+        files |= {f"--{flag}/{index}/{path.name}": path for index, path in added}
     return files
 
 
