@@ -158,6 +158,11 @@ def add_character(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help="autoencoder, a tiny one too: a folder, a file or a hub id (the model's own)",
     )
+    _add_added_files(group)
+
+
+def _add_added_files(group: argparse._ArgumentGroup) -> None:
+    """Add the files that a model takes besides its own; each may be given several times."""
     group.add_argument(
         "--lora",
         dest="loras",

@@ -407,6 +407,15 @@ def test_m5_a_lora_that_touches_nothing_names_its_weights(own_folder, tmp_path):
         add_loras(load_pipeline(str(own_folder)), [(str(tmp_path / "a.safetensors"), 1.0)])
 
 
+def test_m5_a_lora_for_another_kind_of_network_is_no_silent_nothing(own_folder, tmp_path):
+    halves = {
+        f"transformer.blocks.0.attn.to_q.lora_{half}.weight": torch.ones(2, 2) for half in "AB"
+    }
+    save_file(halves, tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match=r"M5.*none of its 2 weights fits the model"):
+        add_loras(load_pipeline(str(own_folder)), [(str(tmp_path / "a.safetensors"), 1.0)])
+
+
 def test_what_loaders_say_of_a_misfit_is_in_our_line_alone(own_folder, tmp_path, capfd):
     save_file({f"lora_unet_x.lora_{half}.weight": torch.ones(2, 2) for half in ("down", "up")},
               tmp_path / "a.safetensors")  # fmt: skip
