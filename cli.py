@@ -26,6 +26,7 @@ from pipelines.flags import (
     add_limits,
     animate_parser,
     reader,
+    with_tuples,
 )
 from pipelines.generate_commands import add_generate
 from pipelines.models_commands import add_models
@@ -119,7 +120,7 @@ def _render_job(arguments: argparse.Namespace) -> "RenderJob":
 
     apart = ("progress", "dry_run", "command", "tool", "going_on")
     values = {key: value for key, value in vars(arguments).items() if key not in apart}
-    return RenderJob(**{**values, "loras": tuple(values["loras"])})
+    return RenderJob(**with_tuples(values))
 
 
 def toolbox_parser() -> Parser:
@@ -284,7 +285,8 @@ def train_toon_command(arguments: argparse.Namespace) -> int:
 def train_encoder_command(arguments: argparse.Namespace) -> int:
     """Train a subject encoder and print the folder of the model with it."""
     from dtvideo.config import load_settings
-    from pipelines.train_encoder import EncoderTraining, train_encoder
+    from pipelines.encoder_settings import EncoderTraining
+    from pipelines.train_encoder import train_encoder
 
     settings = load_settings(EncoderTraining, arguments.config)
     folder = train_encoder(

@@ -28,6 +28,8 @@ FORMATS = (
     "ICO",
     "JPEG2000",
 )
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+"""Of the files in a folder that are taken for pictures."""
 BACKGROUND = (128, 128, 128)
 MINIMUM_SIDE = 16
 MAXIMUM_SIDE = 4096
@@ -111,6 +113,19 @@ def load_image(path: Path, *, background: tuple[int, int, int] = BACKGROUND) -> 
     if (flat == flat[0, 0]).all():
         notices.append("the picture is of one colour all over")
     return LoadedImage(flat, None if alpha is None else np.array(alpha), tuple(notices))
+
+
+def picture_files(path: Path) -> tuple[Path, ...]:
+    """Return a picture's path itself, or the pictures of a folder in the order of their names.
+
+    Raises: MediaError V15 for a folder that holds none.
+    """
+    if not path.is_dir():
+        return (path,)
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS)
+    if not files:
+        raise MediaError("V15", path, "holds no pictures", "give PNG, JPEG or WebP files")
+    return tuple(files)
 
 
 def save_png(

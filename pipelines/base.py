@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.latents import picture_tensor
-from dtvideo.models.controlnets import ask_controlnet
+from dtvideo.models.controlnets import Guide, ask_controlnets
 from dtvideo.subject import SubjectEncoder, subject_picture
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
@@ -44,6 +44,7 @@ class AnimationBase(
     _exclude_from_cpu_offload = ["subject_encoder"]  # noqa: RUF012
     _optional_components = [  # noqa: RUF012
         "controlnet",
+        "depth_controlnet",
         "subject_encoder",
         "image_encoder",
         "feature_extractor",
@@ -187,24 +188,22 @@ class AnimationBase(
         condition: Condition,
         pose: Float[Tensor, "1 3 h w"],
         coarse: Float[Tensor, "1 c lh lw"] | None,
+        depth: Float[Tensor, "1 3 h w"] | None = None,
     ) -> Float[Tensor, "b c lh lw"]:
-        """Run ControlNet and U-Net once; one pose and one coarse frame serve all rows.
+        """Run ControlNets and U-Net once; one pose, depth and coarse frame serve all rows.
 
-        Without a ControlNet nothing is told of the pose.
+        Without a ControlNet for it nothing is told of the pose, or of the depth.
         """
-        rows = len(latents)
         if coarse is not None:
-            latents = torch.cat([latents, coarse.expand(rows, -1, -1, -1)], dim=1)
-        down, middle = None, None
-        if self.controlnet is not None:
-            down, middle = ask_controlnet(
-                self.controlnet,
-                latents,
-                timesteps,
-                text=condition.text,
-                pose=pose.expand(rows, -1, -1, -1),
-                added=condition.added,
-            )
+            latents = torch.cat([latents, coarse.expand(len(latents), -1, -1, -1)], dim=1)
+        guides = [
+            Guide(controlnet, part, picture)
+            for part, picture in (("controlnet", pose), ("depth_controlnet", depth))
+            if picture is not None and (controlnet := getattr(self, part)) is not None
+        ]
+        down, middle = ask_controlnets(
+            guides, latents, timesteps, text=condition.text, added=condition.added
+        )
         prediction: Tensor = self.unet(
             latents,
             timesteps,

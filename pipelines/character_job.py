@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from dtvideo.errors import UsageError
 from poses.select import PersonChoice
 
+FILE_PAIRS = ("loras", "embeddings", "ip_adapters")
+"""Settings that hold files, each with a number or a word."""
 MAX_SEED = 2**63 - 1
 MAX_STEPS = 1000
 SIZE_LIMITS = (32, 8192)
@@ -56,6 +59,10 @@ class CharacterJob:
     """Sampler by name; the model's own when absent."""
     loras: tuple[tuple[str, float], ...] = ()
     """LoRA files with their scales."""
+    embeddings: tuple[tuple[str, str | None], ...] = ()
+    """Files of textual inversion with the word that each is called by; its own when None."""
+    ip_adapters: tuple[tuple[str, float], ...] = ()
+    """IP-Adapter files with their scales."""
     reference_weight: float | None = None
     """How many times a reference token counts in self-subject attention."""
     align: float | None = None
@@ -99,6 +106,20 @@ class CharacterJob:
     def settings(self) -> dict[str, object]:
         """Return every setting as plain values, for the side-car."""
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+
+    @property
+    def named_parts(self) -> dict[str, str | None]:
+        """The parts of the model that may be named apart from it; None is the model's own."""
+        return {"controlnet": self.controlnet, "vae": self.vae}
+
+    @property
+    def file_pairs(self) -> dict[str, tuple[tuple[str, Any], ...]]:
+        """Files that are added to the model, each with a word or number, by their flags."""
+        return {
+            "lora": self.loras,
+            "embedding": self.embeddings,
+            "ip-adapter": self.ip_adapters,
+        }
 
     def clip_changes(self) -> dict[str, object]:
         """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
@@ -156,3 +177,5 @@ def _check_numbers(job: CharacterJob) -> None:
         check_range("--size", side, *SIZE_LIMITS)
     for name, scale in job.loras:
         check_range(f"--lora {name}", scale, -10, 10)
+    for name, scale in job.ip_adapters:
+        check_range(f"--ip-adapter {name}", scale, 0, 10)

@@ -41,9 +41,8 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     toon.add_argument("--no-baselines", dest="baselines", action="store_false")
     toon.add_argument("--plots", metavar="DIR", type=Path, help="curves and the worst frames")
     toon.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep pictures and scores")
-    group = toon.add_argument_group("settings; several values with commas give a row each")
-    for flag, (name, kind, text) in _SETTINGS.items():
-        group.add_argument(flag, dest=name, metavar="V[,V..]", type=_values(flag, kind), help=text)
+    _add_settings(toon)
+    _add_pictures(tools.add_parser("generate", help="pictures from words: drawn ones, or yours"))
     points = tools.add_parser("keypoints", help="a pose detector on drawn characters")
     points.set_defaults(command=_keypoints)
     _add_drawn(points, clips=100)
@@ -58,7 +57,33 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     folders.set_defaults(command=_folders)
 
 
-def _add_drawn(parser: argparse.ArgumentParser, *, clips: int) -> None:
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_generate)
+    parser.add_argument(
+        "folders",
+        metavar="FOLDER",
+        type=Path,
+        nargs="*",
+        help="pictures that `dtvideo generate` made; without any, drawn characters are asked for",
+    )
+    parser.add_argument("--clip", metavar="NAME", help="CLIP model: a folder or a fetched hub id")
+    parser.add_argument("--dino", metavar="NAME", help="DINO model: a folder or a fetched hub id")
+    parser.add_argument("-o", "--output", metavar="PATH", type=Path, help="keep scores as JSON")
+    drawn = parser.add_argument_group("drawn characters")
+    _add_drawn(drawn, clips=40)
+    drawn.add_argument("--model", metavar="NAME", default="toon")
+    drawn.add_argument("--pictures", metavar="N", type=int, default=1, help="of each request (1)")
+    drawn.add_argument("--no-baselines", dest="baselines", action="store_false")
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings; several values with commas give a row each")
+    for flag, (name, kind, text) in _SETTINGS.items():
+        group.add_argument(flag, dest=name, metavar="V[,V..]", type=_values(flag, kind), help=text)
+
+
+def _add_drawn(parser: argparse._ActionsContainer, *, clips: int) -> None:
     parser.add_argument("--clips", metavar="N", type=int, default=clips)
     parser.add_argument("--seed", metavar="N", type=int, default=0)
     parser.add_argument("--progress", metavar="bar|json|none", default="bar")
@@ -142,6 +167,57 @@ def _toon_detector() -> Any:
     from dtvideo.toon.keypoints import ToonDetector
 
     return ToonDetector()
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    """Measure pictures from words, a model's or those in folders; print the table."""
+    from pipelines import evaluate_generate
+    from pipelines.likeness import Clip, Dino, Likeness
+
+    likeness = Likeness(
+        Clip(arguments.clip) if arguments.clip else None,
+        Dino(arguments.dino) if arguments.dino else None,
+    )
+    if arguments.folders:
+        if likeness.clip is None and likeness.dino is None:
+            from dtvideo.errors import UsageError
+
+            problem = "there is no model to measure pictures by"
+            raise UsageError("U1", "evaluate generate", problem, "give --clip NAME or --dino NAME")
+        report = evaluate_generate.evaluate_folders_of_pictures(
+            arguments.folders, likeness, output=arguments.output
+        )
+    else:
+        report = _drawn_pictures(arguments, likeness)
+    print(report.table())
+    return 0
+
+
+def _drawn_pictures(arguments: argparse.Namespace, likeness: Any) -> Any:
+    """Ask a model for pictures of drawn characters, and return what was found."""
+    from pipelines import evaluate_generate
+    from pipelines.generate_job import DRAWN_WEIGHT
+    from pipelines.load_model import load_pipeline
+    from pipelines.progress import create_progress
+    from pipelines.variants import variants
+
+    settings = evaluate_generate.PictureEvaluation(arguments.clips, seed=arguments.seed)
+    pipeline = load_pipeline(arguments.model)
+    default = evaluate_generate.picture_settings(pipeline.default_settings, DRAWN_WEIGHT)
+    given = {name: getattr(arguments, name) for name, _, _ in _SETTINGS.values()}
+    choices = {name: values for name, values in given.items() if values is not None}
+    methods = dict(evaluate_generate.BASELINES) if arguments.baselines else {}
+    for name, one in variants(arguments.model, default, choices).items():
+        methods[name] = evaluate_generate.studio_method(pipeline, one, pictures=arguments.pictures)
+    judges = evaluate_generate.PictureJudges(_toon_detector(), likeness)
+    with create_progress(arguments.progress).stage("evaluate", settings.clips) as advance:
+        return evaluate_generate.evaluate_generate(
+            methods,
+            settings,
+            output=arguments.output,
+            judges=judges,
+            progress=lambda *_: advance(),
+        )
 
 
 def _keypoints(arguments: argparse.Namespace) -> int:

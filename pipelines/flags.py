@@ -5,7 +5,7 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +31,11 @@ def reader(name: str) -> Callable[[str], Any]:
         return getattr(job, name)(text)
 
     return read
+
+
+def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of flags; those that were given several times as tuples, as jobs hold."""
+    return {name: tuple(told) if type(told) is list else told for name, told in values.items()}
 
 
 class Version(argparse.Action):
@@ -159,6 +164,11 @@ def add_character(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help="autoencoder, a tiny one too: a folder, a file or a hub id (the model's own)",
     )
+    _add_added_files(group)
+
+
+def _add_added_files(group: argparse._ArgumentGroup) -> None:
+    """Add the files that a model takes besides its own; each may be given several times."""
     group.add_argument(
         "--lora",
         dest="loras",
@@ -167,6 +177,24 @@ def add_character(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         help="may be given several times",
+    )
+    group.add_argument(
+        "--embedding",
+        dest="embeddings",
+        metavar="FILE:WORD",
+        type=reader("parse_embedding"),
+        action="append",
+        default=[],
+        help="a textual inversion, and how prompts call it (the file's own word)",
+    )
+    group.add_argument(
+        "--ip-adapter",
+        dest="ip_adapters",
+        metavar="FILE:SCALE",
+        type=reader("parse_ip_adapter"),
+        action="append",
+        default=[],
+        help="lets a Stable Diffusion model see the character, without training (0.3)",
     )
 
 

@@ -20,7 +20,7 @@ from dtvideo.attention import (
 )
 from dtvideo.denoise import denoise, first_step, noised_input, prepare_scheduler
 from dtvideo.guidance import Prediction, combination, combine
-from dtvideo.latents import decode_latents, encode_picture, frame_noise
+from dtvideo.latents import decode_latents, encode_picture, frame_noise, picture_tensor
 from dtvideo.puppet import Puppet
 from dtvideo.residual import residual_prediction, whole_input
 from dtvideo.seeds import keyed_noise
@@ -95,9 +95,12 @@ class FrameRenderer:
 
     @torch.inference_mode()
     def render(
-        self, pose: Pose, state: FrameState
+        self, pose: Pose, state: FrameState, *, depth: UInt8[np.ndarray, "h w 3"] | None = None
     ) -> tuple[UInt8[np.ndarray, "h w 3"], FrameState]:
-        """Return the picture of the state's frame in a pose, and the state of the next frame."""
+        """Return the picture of the state's frame in a pose, and the state of the next frame.
+
+        depth: grey, near is white; told to the frame alone, not to what it attends to.
+        """
         coarse = self._coarse_latents(pose)
         residual = self.pipeline.is_coarse_conditioned
         latents = denoise(
@@ -106,6 +109,7 @@ class FrameRenderer:
             predict=partial(
                 self._predict,
                 pose=self._draw(pose),
+                depth=depth if depth is None else self._picture(depth),
                 coarse=coarse if residual else None,
                 sources=self._sources(state),
                 alignment=self._alignment(pose),
@@ -130,6 +134,7 @@ class FrameRenderer:
         *,
         pose: Float[Tensor, "1 3 h w"],
         coarse: Float[Tensor, "1 c lh lw"] | None,
+        depth: Float[Tensor, "1 3 h w"] | None,
         sources: Sequence[Source],
         alignment: PoseAlignment | None,
     ) -> Float[Tensor, "1 c lh lw"]:
@@ -155,12 +160,13 @@ class FrameRenderer:
                         timestep,
                         condition=stack([conditions[kind] for kind in kinds]),
                         pose=pose,
+                        depth=depth,
                         coarse=coarse,
                     )
                     predictions.update(zip(kinds, torch.split(rows, 1), strict=True))
         if Prediction.UNREFERENCED in weights:
             predictions[Prediction.UNREFERENCED] = self._predict_unreferenced(
-                latents, timestep, step, pose=pose, coarse=coarse
+                latents, timestep, step, pose=pose, depth=depth, coarse=coarse
             )
         return combine(predictions, weights)
 
@@ -171,6 +177,7 @@ class FrameRenderer:
         step: int,
         *,
         pose: Float[Tensor, "1 3 h w"],
+        depth: Float[Tensor, "1 3 h w"] | None,
         coarse: Float[Tensor, "1 c lh lw"] | None,
     ) -> Float[Tensor, "1 c lh lw"]:
         """Return the prediction that sees neither sources nor coarse frame: ∅ in Eq. 4.
@@ -181,13 +188,14 @@ class FrameRenderer:
         with self.attention.read({}, step=step, size=self._latent_size):
             if coarse is None:
                 return self._forward(
-                    latents, timestep, condition=self.positive, pose=pose, coarse=None
+                    latents, timestep, condition=self.positive, pose=pose, depth=depth, coarse=None
                 )
             prediction = self._forward(
                 whole_input(self.scheduler, latents, coarse=coarse, step=step),
                 timestep,
                 condition=self.positive,
                 pose=pose,
+                depth=depth,
                 coarse=torch.zeros_like(coarse),
             )
         return residual_prediction(self.scheduler, prediction, coarse=coarse, step=step)
@@ -348,6 +356,9 @@ class FrameRenderer:
 
     def _draw(self, pose: Pose) -> Float[Tensor, "1 3 h w"]:
         return self.pipeline.prepare_pose(pose, self.subject.size)
+
+    def _picture(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 h w"]:
+        return picture_tensor(picture, device=self.device, dtype=self.dtype)
 
     def _encode(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 c lh lw"]:
         latents = encode_picture(self.pipeline.vae, picture, device=self.device)

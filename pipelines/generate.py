@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dtvideo.files import check_input, check_output, write_json
-from dtvideo.images import LoadedImage, save_png
+from dtvideo.images import LoadedImage, load_image, picture_files, place, save_png
 from dtvideo.sheet import save_picture_sheet
 from pipelines.base import AnimationBase
 from pipelines.character_job import plain
@@ -25,7 +25,13 @@ from pipelines.clip_settings import ClipSettings
 from pipelines.frame_state import FrameState, Subject
 from pipelines.generate_job import GenerateJob
 from pipelines.load_model import clip_settings, describe_model, load_model, native_side
-from pipelines.prepare import Reference, choose_size, load_reference, prepare_reference
+from pipelines.prepare import (
+    Reference,
+    choose_size,
+    fit_and_extend,
+    load_reference,
+    prepare_reference,
+)
 from pipelines.progress import Progress, SilentProgress
 from pipelines.sidecar import Sidecar, environment, set_threads
 from poses.io import read_pose
@@ -55,8 +61,9 @@ class Generated:
 class Studio:
     """Everything that the first picture needs.
 
-    pose: what the character is to take, on the working canvas. guide: the model's ControlNet,
-    also where the pipeline goes without.
+    pose: what the character is to take, on the working canvas. depths: how near everything is
+    to be, for the pictures in turn. guide: the model's ControlNet, also where the pipeline goes
+    without.
     """
 
     pipeline: AnimationBase
@@ -64,8 +71,13 @@ class Studio:
     reference: Reference
     subject: Subject
     pose: Pose
+    depths: tuple[Picture, ...]
     sidecar: Sidecar
     guide: Any
+
+    def depth(self, seed: int) -> Picture | None:
+        """Return how near everything is to be in a picture: a function of its number alone."""
+        return self.depths[seed % len(self.depths)] if self.depths else None
 
 
 def generate(job: GenerateJob, progress: Progress | None = None) -> Generated:
@@ -101,6 +113,7 @@ def open_studio(job: GenerateJob, progress: Progress) -> Studio:
     settings = clip_settings(job, pipeline)
     with progress.stage("read reference", None):
         reference, pose = _prepare(job, loaded, pipeline, sidecar)
+        depths = _read_depths(job, reference.pose.size, sidecar)
     for notice in sidecar.notices:
         progress.notice(notice)
     sidecar.settings = {
@@ -110,7 +123,7 @@ def open_studio(job: GenerateJob, progress: Progress) -> Studio:
     }
     subject = _subject(job, reference)
     pipeline.check_inputs(subject, settings)
-    return Studio(pipeline, settings, reference, subject, pose, sidecar, guide)
+    return Studio(pipeline, settings, reference, subject, pose, depths, sidecar, guide)
 
 
 def draw_pictures(
@@ -123,7 +136,8 @@ def draw_pictures(
     subject = studio.subject if prompt is None else replace(studio.subject, prompt=prompt)
     with open_renderer(studio.pipeline, subject, settings=studio.settings) as renderer:
         for seed in seeds:
-            yield seed, renderer.render(studio.pose, FrameState(index=seed))[0]
+            state, depth = FrameState(index=seed), studio.depth(seed)
+            yield seed, renderer.render(studio.pose, state, depth=depth)[0]
 
 
 def _subject(job: GenerateJob, reference: Reference) -> Subject:
@@ -146,7 +160,8 @@ def _open_inputs(job: GenerateJob) -> tuple[LoadedImage, Sidecar]:
     sidecar = Sidecar(job)
     loaded = load_reference(job.reference)
     for role, given in inputs.items():
-        check_input(given)
+        for path in picture_files(given) if role == "depth" else (given,):
+            check_input(path)
         sidecar.add_input(role, given)
     return loaded, sidecar
 
@@ -174,6 +189,19 @@ def _prepare(
     fitted, report = retarget(wanted, reference.pose)
     sidecar.notices += report.warnings
     return reference, fitted[0]
+
+
+def _read_depths(job: GenerateJob, size: tuple[int, int], sidecar: Sidecar) -> tuple[Picture, ...]:
+    """Return the depth pictures on the working canvas, each fitted whole."""
+    if job.depth is None:
+        return ()
+    pictures = [load_image(path).rgb for path in picture_files(job.depth)]
+    grey = [np.repeat(each.mean(axis=2, keepdims=True), 3, axis=2) for each in pictures]
+    shape = pictures[0].shape[1::-1]
+    if place(shape, size).fitted_size != size:
+        told = f"depth of {shape[0]}x{shape[1]} is fitted into {size[0]}x{size[1]}"
+        sidecar.notices.append(f"{told}; its border is repeated around it")
+    return tuple(fit_and_extend(each.round().astype(np.uint8), size) for each in grey)
 
 
 def _publish(job: GenerateJob, studio: Studio, made: list[Picture], *, start: float) -> Generated:

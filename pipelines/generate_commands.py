@@ -12,6 +12,7 @@ from pipelines.flags import (
     add_running,
     add_sampling,
     add_words,
+    with_tuples,
 )
 
 
@@ -26,6 +27,12 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pose", metavar="FILE", type=Path, help="key points to take, as JSON (the picture's own)"
     )
+    parser.add_argument(
+        "--depth",
+        metavar="PATH",
+        type=Path,
+        help="a depth picture, near is white, or a folder of them for the pictures in turn",
+    )
     add_words(parser.add_argument_group("words"))
     parser.add_argument(
         "--ref-prompt",
@@ -35,6 +42,11 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     )
     inputs = parser.add_argument_group("inputs")
     add_character(inputs)
+    inputs.add_argument(
+        "--depth-controlnet",
+        metavar="NAME",
+        help="depth ControlNet: a folder, a .safetensors file or a hub id (the model's own)",
+    )
     add_reference_pose(inputs)
     method = parser.add_argument_group("method")
     method.add_argument(
@@ -59,7 +71,7 @@ def _generate(arguments: argparse.Namespace) -> int:
 
     apart = ("progress", "command", "tool")
     values = {key: value for key, value in vars(arguments).items() if key not in apart}
-    job = GenerateJob(**{**values, "loras": tuple(values["loras"])})
+    job = GenerateJob(**with_tuples(values))
     for path in generate(job, create_progress(arguments.progress)).paths:
         print(path, flush=True)
     return 0

@@ -26,6 +26,10 @@ class GenerateJob(CharacterJob):
     """A folder; by default <reference>_pictures."""
     pose: Path | None = None
     """Key points to take, as JSON; the picture's own, or none at all, when absent."""
+    depth: Path | None = None
+    """How near everything is, grey, near is white: a picture, or a folder of them in turn."""
+    depth_controlnet: str | None = None
+    """Depth ControlNet by folder, file or hub id; the model's own when absent."""
     reference_prompt: str | None = None
     """What the reference shows, told in its own pass; the prompt when absent."""
     mask: bool = True
@@ -35,9 +39,13 @@ class GenerateJob(CharacterJob):
         super().__post_init__()
         check_range("-n", self.count, 1, MOST_PICTURES)
         check_range("--seed", self.seed + self.count - 1, 0, MAX_SEED)
-        if not self.prompt and self.pose is None:
-            problem = "neither words nor a pose say what to show"
-            raise UsageError("U1", "generate", problem, 'give --prompt "..." or --pose FILE')
+        if not self.prompt and self.pose is None and self.depth is None:
+            problem = "neither words nor a pose or depth say what to show"
+            remedy = 'give --prompt "...", --pose FILE or --depth FILE'
+            raise UsageError("U1", "generate", problem, remedy)
+        if self.depth_controlnet is not None and self.depth is None:
+            problem = "there is no depth for it to see"
+            raise UsageError("U1", "--depth-controlnet", problem, "give --depth FILE as well")
         if self.output is not None and self.output.suffix and not self.output.is_dir():
             problem = f"{self.output} is no folder"
             raise UsageError("M11", "-o", problem, "give a folder/ for the pictures")
@@ -64,11 +72,18 @@ class GenerateJob(CharacterJob):
         return range(self.seed, self.seed + self.count)
 
     @property
+    def named_parts(self) -> dict[str, str | None]:
+        """The parts of the model that may be named; that for depth where there is some."""
+        depth = {} if self.depth is None else {"depth_controlnet": self.depth_controlnet}
+        return {**super().named_parts, **depth}
+
+    @property
     def input_paths(self) -> dict[str, Path | None]:
         """The files that the job reads, by what they are."""
         return {
             "reference": self.reference,
             "pose": self.pose,
+            "depth": self.depth,
             "reference pose": self.reference_pose,
             "reference mask": self.reference_mask,
         }

@@ -17,7 +17,13 @@ from dtvideo.frame_names import is_folder, is_sequence, without_number
 from dtvideo.limits import VideoLimits
 from dtvideo.profiles import BY_SUFFIX, PROFILES, Profile, suffixes_of
 from dtvideo.signing import SIGNABLE, Credentials
-from pipelines.character_job import CharacterJob, check_choices, check_range, refusal
+from pipelines.character_job import (
+    FILE_PAIRS,
+    CharacterJob,
+    check_choices,
+    check_range,
+    refusal,
+)
 from pipelines.frame_set import read_frame_set
 from poses.details import FaceChoice
 from poses.select import NAMED_CHOICES, PersonChoice
@@ -43,6 +49,7 @@ PATH_SETTINGS = {
 }
 NAME_OR_PATH = {"model", "controlnet", "vae", "matte"}
 SEVERAL_DIGITS = re.compile(r"%\d*d|##")
+COARSE_SCALE = 0.3  # of an IP-Adapter in the place of a subject encoder: about the paper's beta
 
 Colour = tuple[int, int, int]
 FrameRange = tuple[int, int | None]
@@ -208,7 +215,8 @@ def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> Rende
             read[name] = tuple(read[name])
     for name in NAME_OR_PATH & read.keys():
         read[name] = _from(beside, read[name])
-    read["loras"] = tuple((_from(beside, file), scale) for file, scale in read.get("loras", ()))
+    for name in FILE_PAIRS:
+        read[name] = tuple((_from(beside, file), told) for file, told in read.get(name, ()))
     return RenderJob(**read)
 
 
@@ -283,13 +291,28 @@ def parse_background(text: str) -> str | Colour:
 
 def parse_lora(text: str) -> tuple[str, float]:
     """Read `NAME` or `NAME:SCALE`; the scale is 1 when absent."""
+    return _scaled("--lora", text, 1.0)
+
+
+def parse_ip_adapter(text: str) -> tuple[str, float]:
+    """Read `NAME` or `NAME:SCALE`; the scale is that of a coarse identity when absent."""
+    return _scaled("--ip-adapter", text, COARSE_SCALE)
+
+
+def parse_embedding(text: str) -> tuple[str, str | None]:
+    """Read `FILE.safetensors` or `FILE.safetensors:WORD`; the file's own word when absent."""
+    name, separator, word = text.partition(".safetensors:")
+    return (name + separator[:-1], word or None) if separator else (text, None)
+
+
+def _scaled(flag: str, text: str, default: float) -> tuple[str, float]:
     name, separator, scale = text.rpartition(":")
     if not separator:
-        return text, 1.0
+        return text, default
     try:
         return name, float(scale)
     except ValueError:
-        raise refusal("--lora", text, "write FILE:SCALE, such as style.safetensors:0.8") from None
+        raise refusal(flag, text, "write FILE:SCALE, such as style.safetensors:0.8") from None
 
 
 def parse_bytes(text: str) -> int:

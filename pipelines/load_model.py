@@ -1,29 +1,31 @@
-"""The model of a render: loaded, its sampler swapped, LoRAs added, and described."""
+"""The model of a render: loaded, its sampler swapped, adapters added, and described."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from dtvideo.errors import ModelError, UsageError
+from dtvideo.errors import UsageError
 from dtvideo.files import sha256_file
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.models.autoencoders import load_autoencoder
-from dtvideo.models.components import explained_loading, load_component
+from dtvideo.models.components import load_component
 from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from dtvideo.models.index import CLASSES, ModelIndex, read_index
 from dtvideo.models.placement import choose_device, choose_dtype, place
 from dtvideo.models.single_file import load_single_file, open_single_file
 from dtvideo.models.sources import TOON, ModelSource, find_model
-from dtvideo.models.weights import SUFFIX, check_safetensors, weight_files
+from dtvideo.models.weights import weight_files
+from pipelines.adapters import add_adapters
 from pipelines.animate import AnimationPipeline
 from pipelines.animate_xl import AnimationXLPipeline
 from pipelines.base import AnimationBase
 from pipelines.character_job import CharacterJob
 from pipelines.clip_settings import ClipSettings
 
+DEPTH = "depth_controlnet"
 Settings = TypeVar("Settings", ClipSettings, GuidanceSettings)
 
 SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
@@ -42,21 +44,20 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
 
 
 def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> AnimationBase:
-    """Load the job's model with its sampler and LoRAs.
+    """Load the job's model with its sampler and all that is added to it.
 
-    Raises: as `load_pipeline`, `make_scheduler` and `add_loras`.
+    Raises: as `load_pipeline`, `make_scheduler` and `add_adapters`.
     """
     where = choose_device(job.device)
     pipeline = _assemble(
         job.model,
-        controlnet=job.controlnet,
-        vae=job.vae,
+        named=job.named_parts,
         dtype=_precision(job.model, job.dtype, where),
         needs_controlnet=needs_controlnet,
     )
     if job.scheduler is not None:
         pipeline.scheduler = make_scheduler(job.scheduler, pipeline.scheduler)
-    add_loras(pipeline, job.loras)
+    add_adapters(pipeline, job)
     place(pipeline, where, memory=job.memory)
     return pipeline
 
@@ -85,8 +86,7 @@ def load_pipeline(
     where = choose_device(device)
     pipeline = _assemble(
         model,
-        controlnet=controlnet,
-        vae=vae,
+        named={"controlnet": controlnet, "vae": vae},
         dtype=_precision(model, dtype, where),
         needs_controlnet=needs_controlnet,
     )
@@ -102,22 +102,30 @@ def _precision(model: str, dtype: str, where: torch.device) -> torch.dtype:
 def _assemble(
     model: str,
     *,
-    controlnet: str | None,
-    vae: str | None,
+    named: Mapping[str, str | None],
     dtype: torch.dtype,
     needs_controlnet: bool,
 ) -> AnimationBase:
-    """Return a model of its parts, in main memory (see `load_pipeline`)."""
+    """Return a model of its parts, in main memory (see `load_pipeline`).
+
+    named: parts apart from the model's own; where depth has an entry its ControlNet is needed.
+    """
     source = find_model(model)
+    controlnet, vae = named["controlnet"], named["vae"]
     if source.preset is not None:
         controlnet, vae = controlnet or source.preset.controlnet, vae or source.preset.vae
     is_file = source.kind == "file"
     index = open_single_file(source.path) if is_file else read_index(source.path)
     is_guided = needs_controlnet or controlnet is not None or (index.folder / "controlnet").is_dir()
-    guide = find_controlnet(controlnet, model=index.folder) if is_guided else None
+    guides = {}
+    if is_guided:
+        guides["controlnet"] = find_controlnet(controlnet, model=index.folder)
+    if DEPTH in named:
+        guides[DEPTH] = find_controlnet(named[DEPTH], model=index.folder, part=DEPTH)
     autoencoder = None if vae is None else find_model(vae).path
-    parts = _load_parts(source, index, dtype=dtype)
-    parts["controlnet"] = guide and load_controlnet(guide, unet=parts["unet"], dtype=dtype)
+    parts = {"controlnet": None, **_load_parts(source, index, dtype=dtype)}
+    for part, guide in guides.items():
+        parts[part] = load_controlnet(guide, unet=parts["unet"], dtype=dtype)
     if autoencoder is not None:
         parts["vae"] = load_autoencoder(autoencoder, own=parts["vae"], dtype=dtype)
     pipeline = _build(index, parts)
@@ -126,13 +134,13 @@ def _assemble(
 
 
 def _load_parts(source: ModelSource, index: ModelIndex, *, dtype: torch.dtype) -> dict[str, Any]:
-    """Return the model's own parts but for its ControlNet."""
+    """Return the model's own parts but for its ControlNets."""
     if source.kind == "file":
         return load_single_file(source.path, index, dtype=dtype)
     parts = {
         part: load_component(index.folder / part, kind, dtype=dtype)
         for part, kind in index.parts.items()
-        if part != "controlnet"
+        if part not in ("controlnet", DEPTH)
     }
     if source.preset is not None and source.preset.scheduler is not None:
         parts["scheduler"] = preset_scheduler(source.preset.scheduler, parts["scheduler"])
@@ -173,30 +181,6 @@ def make_scheduler(name: str, current: Any) -> Any:
         raise UsageError("M11", "--scheduler", f"{name!r} is unknown", f"give one of {known}")
     kind, options = SCHEDULERS[name]
     return getattr(diffusers, kind).from_config(current.config, **options)
-
-
-def add_loras(pipeline: AnimationBase, loras: Sequence[tuple[str, float]]) -> None:
-    """Load LoRA files, safetensors only, and set their scales.
-
-    Raises: ModelError M1 when a file is missing, M2 when it is damaged, M3 when it is of
-    another kind, M5 when it does not fit.
-    """
-    names = [f"lora{index}" for index in range(len(loras))]
-    for name, (file, _) in zip(names, loras, strict=True):
-        path = Path(file)
-        if path.exists() and path.suffix.lower() != SUFFIX:
-            raise ModelError("M3", file, f"is not {SUFFIX}", "convert it first")
-        keys = sorted(check_safetensors(path))
-        remedy = f"give a LoRA of this family; this one begins with {', '.join(keys[:3])}"
-        with explained_loading(path, remedy):
-            pipeline.load_lora_weights(
-                path.parent, weight_name=path.name, adapter_name=name, local_files_only=True
-            )
-        if not any(name in adapters for adapters in pipeline.get_list_adapters().values()):
-            problem = f"none of its {len(keys)} weights fits the model"
-            raise ModelError("M5", file, problem, remedy)
-    if names:
-        pipeline.set_adapters(names, [scale for _, scale in loras])
 
 
 def clip_settings(job: CharacterJob, pipeline: AnimationBase) -> ClipSettings:
@@ -244,23 +228,24 @@ def _used_files(job: CharacterJob, source: ModelSource) -> dict[str, Path]:
     """Return every weight file of a job, named by where it belongs."""
     is_file = source.kind == "file"
     folder = open_single_file(source.path).folder if is_file else source.path
-    parts = ["controlnet"] if is_file else list(CLASSES)
+    parts = [part for part in CLASSES if part != DEPTH or DEPTH in job.named_parts]
     files = {source.path.name: source.path} if is_file else {}
-    preset = source.preset
-    for flag, name in (
-        ("controlnet", job.controlnet or (preset.controlnet if preset else None)),
-        ("vae", job.vae or (preset.vae if preset else None)),
-    ):
+    if is_file:
+        parts = [part for part in parts if part in ("controlnet", DEPTH)]
+    for part, given in job.named_parts.items():
+        name = given or getattr(source.preset, part, None)
         if name is not None:
-            parts = [part for part in parts if part != flag]
+            parts = [other for other in parts if other != part]
             named = find_model(name).path
             found = weight_files(named) if named.is_dir() else [named]
-            files |= {f"--{flag}/{path.name}": path for path in found}
+            files |= {f"--{part.replace('_', '-')}/{path.name}": path for path in found}
     for part in parts:
         if any((folder / part).glob("*.safetensors")):
             files |= {f"{part}/{path.name}": path for path in weight_files(folder / part)}
-    loras = enumerate(Path(name) for name, _ in job.loras)
-    return files | {f"--lora/{index}/{path.name}": path for index, path in loras}
+    for flag, pairs in job.file_pairs.items():
+        added = enumerate(Path(name) for name, _ in pairs)
+        files |= {f"--{flag}/{index}/{path.name}": path for index, path in added}
+    return files
 
 
 def _changed(settings: Settings, **values: Any) -> Settings:

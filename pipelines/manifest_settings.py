@@ -17,7 +17,10 @@ from pipelines.job import (
     RenderJob,
     parse_background,
     parse_bytes,
+    parse_embedding,
     parse_frames,
+    parse_ip_adapter,
+    parse_lora,
     parse_person,
     parse_rate,
     parse_size,
@@ -35,6 +38,12 @@ PARSERS: Mapping[str, Any] = {
     "reference_person": parse_person,
 }
 """Settings that are written as on the command line."""
+PAIRS: Mapping[str, Any] = {
+    "loras": parse_lora,
+    "embeddings": parse_embedding,
+    "ip_adapters": parse_ip_adapter,
+}
+"""Settings that hold files, each with a number or a word, written as on the command line."""
 PAIR = {"character", "clip", "skip"}
 NOT_IN_A_MANIFEST = {"output", "overwrite", "resume", "skip_existing"}
 LONGEST_SHOWN = 40
@@ -47,7 +56,7 @@ def _settings_model() -> type[BaseModel]:
     """Return a model whose fields are the settings of `RenderJob`, all of them optional."""
     hints = get_type_hints(RenderJob)
     written: dict[str, Any] = {name: str | int | float for name in PARSERS}
-    written |= dict.fromkeys(PATH_SETTINGS, str) | {"loras": list[str]}
+    written |= dict.fromkeys(PATH_SETTINGS, str) | dict.fromkeys(PAIRS, list[str])
     fields: dict[str, Any] = {
         name: (written.get(name, kind) | None, None)
         for name, kind in hints.items()

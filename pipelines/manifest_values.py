@@ -13,9 +13,9 @@ from dtvideo.errors import UsageError
 from dtvideo.files import check_input
 from dtvideo.models.presets import presets
 from dtvideo.models.sources import TOON, is_hub_id
-from pipelines.job import PATH_SETTINGS, RenderJob, parse_lora
+from pipelines.job import PATH_SETTINGS, RenderJob
 from pipelines.manifest_file import Document, Fault, Location
-from pipelines.manifest_settings import PARSERS
+from pipelines.manifest_settings import PAIRS, PARSERS
 from poses.errors import ExplainedError
 
 TEMPLATE = re.compile(r"\{([a-z_]+)(?::0(\d))?\}")
@@ -90,9 +90,9 @@ class ValueReader:
             read = PARSERS[name](str(value))
         elif name in NAMED:
             read = self._name_or_path(value, NAMED[name])
-        elif name == "loras":
-            loras = map(parse_lora, value)
-            read = tuple((str(self._input(file)), scale) for file, scale in loras)
+        elif name in PAIRS:
+            pairs = map(PAIRS[name], value)
+            read = tuple((str(self._input(file)), told) for file, told in pairs)
         _check_alone(name, read)
         return read
 

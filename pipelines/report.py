@@ -17,6 +17,13 @@ COLUMNS = {
     "dtssd": ("DTSSD", 1),
     "flicker_ratio": ("flicker", 2),
     "drift": ("drift dE00", 2),
+    "followed": ("changed word", 3),
+    "words_ratio": ("words", 3),
+    "parts_kept": ("parts kept", 3),
+    "part_colour": ("parts dE00", 2),
+    "clip_t": ("CLIP-T", 3),
+    "clip_i": ("CLIP-I", 3),
+    "dino": ("DINO", 3),
     "pose_ratio": ("pose", 3),
     "pck_10": ("PCK@0.1", 3),
     "pck_20": ("PCK@0.2", 3),
@@ -25,7 +32,10 @@ COLUMNS = {
     "not_sure": ("not sure", 3),
 }
 GAINS = {"foreground_psnr": "foreground dB", "ssim": "SSIM"}
-RATIOS = {"pose_ratio": ("pose_pck", "true_pose_pck")}
+RATIOS = {
+    "words_ratio": ("words", "true_words"),
+    "pose_ratio": ("pose_pck", "true_pose_pck"),
+}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 from dtvideo import __version__
 from dtvideo.files import sha256_file
 from dtvideo.models.sources import find_model
+from pipelines.character_job import FILE_PAIRS
 from pipelines.generate_job import GenerateJob
 from pipelines.job import RenderJob
 
@@ -41,10 +42,12 @@ DIGITAL_SOURCE_TYPES = {
     "reference": "trainedAlgorithmicMedia",
     "driver": "compositeWithTrainedAlgorithmicMedia",
 }
-INPUT_PATHS = ("reference", "driver", "poses", "pose", "reference_pose", "reference_mask")
+INPUT_PATHS = (
+    *("reference", "driver", "poses", "pose", "depth", "reference_pose", "reference_mask"),
+)
 SECRETS = ("c2pa_cert", "c2pa_key")
 """Who signs is in the signature; where the key lies is nobody's business."""
-MODEL_NAMES = ("model", "controlnet", "vae")
+MODEL_NAMES = ("model", "controlnet", "depth_controlnet", "vae")
 NOT_IN_THE_FRAMES = (
     *(*INPUT_PATHS, *MODEL_NAMES, *SECRETS, "output", "overwrite", "cache", "resume", "threads"),
     *("max_frames", "max_pixels", "skip_existing"),
@@ -160,7 +163,7 @@ def recipe_hash(
     job = recipe["job"]
     assert isinstance(job, dict)
     settings = {key: value for key, value in job.items() if key not in NOT_IN_THE_FRAMES}
-    settings["loras"] = [scale for _, scale in job.get("loras", ())]
+    settings |= {name: [told for _, told in job.get(name, ())] for name in FILE_PAIRS}
     settings["matte"] = Path(job["matte"]).name if job.get("matte") else None
     weights = {key: value for key, value in model.items() if key != "name"}
     parts = [settings, recipe["resolved"], contents, weights]
@@ -210,8 +213,11 @@ def _portable(job: Job, beside: Path) -> dict[str, object]:
             relative[name] = dotted(Path(value), beside)
     if job.matte and Path(job.matte).is_file():
         relative["matte"] = dotted(Path(job.matte), beside)
-    loras = [[dotted(Path(file), beside), scale] for file, scale in job.loras]
-    return {**told, **relative, "loras": loras}
+    pairs = {
+        name: [[dotted(Path(file), beside), value] for file, value in getattr(job, name)]
+        for name in FILE_PAIRS
+    }
+    return {**told, **relative, **pairs}
 
 
 def dotted(path: Path, beside: Path) -> str:

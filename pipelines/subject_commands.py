@@ -7,7 +7,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipelines.flags import add_character, add_reference_pose, add_running, add_words
+from pipelines.flags import (
+    add_character,
+    add_reference_pose,
+    add_running,
+    add_words,
+    usage_error,
+    with_tuples,
+)
 
 JOB_WORDS = {"regular": "count", "picture_steps": "steps"}
 """Flags of which the job of the regular pictures knows under another name."""
@@ -30,6 +37,11 @@ def add_train_subject(parser: argparse.ArgumentParser) -> None:
     _add_training(parser.add_argument_group("training"))
     words = parser.add_argument_group("regular pictures")
     add_words(words)
+    words.add_argument(
+        "--captioner",
+        metavar="NAME",
+        help="instead of --prompt: a captioner of transformers, a folder or a fetched hub id",
+    )
     words.add_argument("--regular", metavar="N", type=int, default=32, help="how many (32)")
     words.add_argument("--ref-weight", dest="reference_weight", metavar="W", type=float)
     words.add_argument(
@@ -59,6 +71,18 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tensorboard", action="store_true", help="write the log for it too")
 
 
+def _caption(reference: Path, captioner: str | None, class_word: str) -> str:
+    """Return what the regular pictures are told to show where no prompt says it."""
+    if captioner is None:
+        return f"A {class_word}"
+    from dtvideo.images import load_image
+    from dtvideo.training.describe import Captioner
+
+    words = Captioner(captioner)(load_image(reference, background=(255, 255, 255)).rgb)
+    print(f"caption: {words}", file=sys.stderr)
+    return f"A {class_word}, {words}"
+
+
 def _train(arguments: argparse.Namespace) -> int:
     """Teach a model one character and print the folder of the result."""
     from pipelines.generate_job import GenerateJob
@@ -71,8 +95,12 @@ def _train(arguments: argparse.Namespace) -> int:
     for name in ("progress", "command", "tool", "what"):
         values.pop(name, None)
     renamed = {JOB_WORDS.get(name, name): value for name, value in values.items()}
-    words = renamed.pop("prompt") or f"A {arguments.class_word}"
-    job = GenerateJob(**{**renamed, "prompt": words, "loras": tuple(renamed["loras"])})
+    captioner = renamed.pop("captioner")
+    words = renamed.pop("prompt")
+    if words and captioner is not None:
+        raise usage_error("U1", "--captioner", "there is a --prompt already", "give one of the two")
+    words = words or _caption(arguments.reference, captioner, arguments.class_word)
+    job = GenerateJob(**{**with_tuples(renamed), "prompt": words})
     settings = SubjectTraining(**told)
     print(train_subject(settings, job, report=lambda text: print(text, file=sys.stderr)))
     return 0

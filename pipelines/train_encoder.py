@@ -7,7 +7,8 @@ trained first. The pictures are those of the drawn world, or a person's own.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -36,72 +37,17 @@ from dtvideo.subject import (
 from dtvideo.subject.augment import augment_subject
 from dtvideo.toon.portraits import portrait
 from dtvideo.training.checkpoints import load_average
+from dtvideo.training.describe import Captioner, DepthEstimator
 from dtvideo.training.losses import denoising_loss, denoising_target
 from dtvideo.training.pictures import PictureSet, Portrait
-from dtvideo.training.steps import OptimiserSettings, optimise
+from dtvideo.training.steps import optimise
 from pipelines.animate import AnimationPipeline
+from pipelines.encoder_settings import EncoderTraining
 from pipelines.load_model import load_pipeline
 
 Report = Callable[[str], None]
 LAYOUT, ENCODER, SAMPLES, EXPORT = "layout", "encoder", "samples", "export"
 SAMPLE_STEPS = 20
-
-
-@dataclass(frozen=True)
-class SmallTower:
-    """A vision tower of our own, trained with the encoder where no CLIP is given."""
-
-    side: int = 64
-    """Of its pictures, in pixels."""
-    patch: int = 8
-    width: int = 96
-    depth: int = 4
-    heads: int = 3
-
-
-@dataclass(frozen=True)
-class EncoderTraining:
-    """How an encoder is trained; shares are of the pictures."""
-
-    model: str = "toon"
-    """The model that the encoder is for, as `animate --model` takes it."""
-    tower: str = ""
-    """Folder of a CLIP vision tower of transformers, frozen; empty trains `small_tower`."""
-    small_tower: SmallTower = field(default_factory=SmallTower)
-    blocks: int = 2
-    """Residual blocks behind the tower."""
-    pictures: str = ""
-    """Folder of pictures with captions and depth, or of WebDataset shards; empty draws them."""
-    layout_model: str = ""
-    """Depth ControlNet by folder, file or hub id, frozen; empty trains one."""
-    layout: bool = True
-    """Tell the model the layout; without it the encoder learns to copy that as well."""
-    layout_optimiser: OptimiserSettings = field(
-        default_factory=lambda: OptimiserSettings(steps=1500, learning_rate=3e-4)
-    )
-    optimiser: OptimiserSettings = field(
-        default_factory=lambda: OptimiserSettings(steps=4000, learning_rate=2e-4)
-    )
-    seed: int = 0
-    size: int = 128
-    """Side of the pictures, in pixels."""
-    batch: int = 8
-    no_subject: float = 0.05
-    no_text: float = 0.05
-    neither: float = 0.05
-    """Without subject and text: what the negative prompt of the guidance is."""
-    sheet_every: int = 1000
-    """Steps between sheets of sample pictures."""
-
-    def __post_init__(self) -> None:
-        shares = (self.no_subject, self.no_text, self.neither)
-        if min(shares) < 0 or sum(shares) > 1:
-            raise UsageError(
-                "M11", "shares", f"are {shares}", "give three that add up to 1 at most"
-            )
-        for name in ("batch", "sheet_every"):
-            if getattr(self, name) < 1:
-                raise UsageError("M11", name, f"is {getattr(self, name)}", "give at least 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +77,17 @@ def train_encoder(
     """Train an encoder and write the model with it; return that folder.
 
     output: `export/` in the run's folder when it is None.
-    Raises: as `load_pipeline`; QualityError M7 when the loss is not finite.
+    Raises: as `load_pipeline`; MediaError V1 for pictures that lack something; QualityError M7 when
+    the loss is not finite.
     """
+    with closing(_open_pictures(settings)) if settings.pictures else nullcontext():
+        return _train(settings, run, output or run / EXPORT, device=device, report=report)
+
+
+def _train(
+    settings: EncoderTraining, run: Path, folder: Path, *, device: str, report: Report
+) -> Path:
+    """Train an encoder and write the model with it to a folder."""
     pipeline = load_pipeline(settings.model, device=device, dtype="float32")
     if not isinstance(pipeline, AnimationPipeline):
         raise UsageError("U2", "train encoder", "SDXL is not in this version", "use SD 1.5")
@@ -144,7 +99,6 @@ def train_encoder(
     _teach(settings, pipeline, guide, encoder, folder=run / ENCODER, report=report)
     load_average(encoder, run / ENCODER / "checkpoint.safetensors")
     encoder.eval().requires_grad_(False)
-    folder = output or run / EXPORT
     pipeline.register_modules(subject_encoder=encoder)
     pipeline.save_pretrained(folder)
     return folder
@@ -345,13 +299,19 @@ def _picture(settings: EncoderTraining, number: int) -> Portrait:
     """Return a picture of the drawn world, or of the person's own."""
     if not settings.pictures:
         return portrait(settings.seed, number, size=settings.size)
-    found = _open_pictures(settings.pictures, settings.layout)
-    return found.portrait(settings.seed, number, size=settings.size)
+    return _open_pictures(settings).portrait(settings.seed, number, size=settings.size)
 
 
 @lru_cache(maxsize=1)
-def _open_pictures(path: str, needs_layout: bool) -> PictureSet:
-    return PictureSet(Path(path), needs_layout=needs_layout)
+def _open_pictures(settings: EncoderTraining) -> PictureSet:
+    """Open the person's own pictures, with the models that give what they lack."""
+    estimates = settings.layout and settings.depth_model
+    return PictureSet(
+        Path(settings.pictures),
+        needs_layout=settings.layout,
+        estimate=DepthEstimator(settings.depth_model) if estimates else None,
+        describe=Captioner(settings.captioner) if settings.captioner else None,
+    )
 
 
 def _subject(settings: EncoderTraining, drawn: Portrait, number: int, side: int) -> Tensor:

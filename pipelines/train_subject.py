@@ -324,8 +324,10 @@ def _export(
 def _check_job(job: GenerateJob) -> None:
     if job.output is None:
         raise UsageError("U1", "-o", "is missing", "say where the new model goes")
-    if job.loras:
-        raise UsageError("U1", "--lora", "cannot be trained on", "leave it out, add it to animate")
+    for flag, files in job.file_pairs.items():
+        if files:
+            remedy = "leave it out, add it to animate"
+            raise UsageError("U1", f"--{flag}", "cannot be trained on", remedy)
     if job.dtype != "float32":
         raise UsageError("U1", "--dtype", f"{job.dtype} is too coarse", "train in float32")
     if (job.folder / "model_index.json").exists() and not job.overwrite:

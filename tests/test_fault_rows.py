@@ -1,6 +1,7 @@
 """The faults that must be borne have a test each, named by the row of the list: `test_f1_...`.
 
-F and B are those of files and batches, P of poses, R of references, V of driving videos.
+F and B are those of files and batches, M of models (the first seven), P of poses, R of
+references, V of driving videos.
 """
 
 import ast
@@ -10,6 +11,7 @@ import pytest
 
 ROWS = [
     *(f"f{row}" for row in range(1, 12)),
+    *(f"m{row}" for row in range(1, 8)),
     *(f"b{row}" for row in (*range(1, 8), 9, 10)),
     *(f"p{row}" for row in range(1, 7)),
     *(f"r{row}" for row in range(1, 15)),

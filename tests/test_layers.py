@@ -67,6 +67,18 @@ def test_optional_packages_are_imported_on_use(path):
     assert not at_top & optional
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_nothing_is_unpickled(path):
+    """`pickle` is imported for the name of its error alone, `torch.load` not used at all."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    unpickling = {"torch.load", "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load"}
+    assert not used & unpickling
+    allowed = [keyword for keyword in ast.walk(tree) if isinstance(keyword, ast.keyword)]
+    names = {each.arg for each in allowed if ast.unparse(each.value) == "True"}
+    assert "allow_pickle" not in names
+
+
 @pytest.mark.parametrize("path", [*SOURCES, *OTHERS], ids=str)
 def test_files_stay_readable_in_one_sitting(path):
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))

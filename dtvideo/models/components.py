@@ -4,6 +4,7 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ def load_component(folder: Path, kind: tuple[str, str], *, dtype: torch.dtype) -
         return part_class.from_pretrained(folder, local_files_only=True)
 
 
-def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
+def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype, **options: Any) -> Any:
     """Load a network of a diffusers or transformers class, every weight of it.
 
+    options: further arguments of the class.
     Raises: as `load_component`.
     """
     _check_config(folder / "config.json", part_class)
@@ -50,6 +52,7 @@ def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            **options,
         )
     _check_report(folder, report)
     return module
@@ -79,7 +82,7 @@ def _quiet() -> Iterator[None]:
     before = [(logging.is_progress_bar_enabled(), logging.get_verbosity()) for logging in both]
     for logging in both:
         logging.disable_progress_bar()
-        logging.set_verbosity_error()
+        logging.set_verbosity(CRITICAL)  # what is an error becomes ours
     try:
         with warnings.catch_warnings(action="ignore"):
             yield

@@ -1,7 +1,8 @@
-"""The pose ControlNet of a model: its own, or one that is named."""
+"""The ControlNets of a model, for poses and for depth: its own, or those that are named."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +16,79 @@ from dtvideo.models.sources import find_model
 from dtvideo.models.weights import check_safetensors
 
 FITTING = ("in_channels", "cross_attention_dim", "block_out_channels")
-UNION_POSE = 0  # among the kinds of picture that a union ControlNet takes
+UNION_KINDS = {"controlnet": 0, "depth_controlnet": 1}
+"""Numbers of what a ControlNet is told, among the kinds of picture that a union one takes."""
+EXAMPLES = {
+    "controlnet": "a pose ControlNet: lllyasviel/control_v11p_sd15_openpose",
+    "depth_controlnet": "a depth ControlNet: lllyasviel/control_v11f1p_sd15_depth",
+}
 
 
-def find_controlnet(name: str | None, *, model: Path) -> Path:
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """A ControlNet, what it is called among the parts of a model, and the picture it sees."""
+
+    controlnet: Any
+    part: str
+    picture: Tensor
+
+
+def find_controlnet(name: str | None, *, model: Path, part: str = "controlnet") -> Path:
     """Return the folder or file of the named ControlNet, or else the one in the model's folder.
 
-    name: a folder, a .safetensors file or a hub id.
+    name: a folder, a .safetensors file or a hub id. part: of the model, the one that sees poses
+    (`controlnet`) or depth (`depth_controlnet`).
     Raises: ModelError M1 when there is none, M3 for a file of another kind.
     """
     if name is not None:
         return find_model(name).path
-    if not (model / "controlnet").is_dir():
-        raise ModelError(
-            "M1",
-            model,
-            "has no controlnet folder: a Stable Diffusion checkpoint needs a pose ControlNet",
-            "give one with --controlnet, for example lllyasviel/control_v11p_sd15_openpose",
-        )
-    return model / "controlnet"
+    if not (model / part).is_dir():
+        what, _, example = EXAMPLES[part].partition(": ")
+        problem = f"has no {part} folder: a Stable Diffusion checkpoint needs {what}"
+        flag = f"--{part.replace('_', '-')}"
+        raise ModelError("M1", model, problem, f"give one with {flag}, for example {example}")
+    return model / part
 
 
-def ask_controlnet(
-    controlnet: Any,
+def ask_controlnets(
+    guides: Iterable[Guide],
     latents: Tensor,
     timesteps: Tensor,
     *,
     text: Tensor,
-    pose: Tensor,
+    added: Mapping[str, Tensor],
+) -> tuple[Sequence[Tensor] | None, Tensor | None]:
+    """Return what ControlNets together add to the U-Net's skips and middle; None without any."""
+    down: Sequence[Tensor] | None = None
+    middle: Tensor | None = None
+    for guide in guides:
+        more, centre = _ask(guide, latents, timesteps, text=text, added=added)
+        down = more if down is None else [one + two for one, two in zip(down, more, strict=True)]
+        middle = centre if middle is None else middle + centre
+    return down, middle
+
+
+def _ask(
+    guide: Guide,
+    latents: Tensor,
+    timesteps: Tensor,
+    *,
+    text: Tensor,
     added: Mapping[str, Tensor],
 ) -> tuple[Sequence[Tensor], Tensor]:
-    """Return what a pose ControlNet adds to the U-Net's skips and to its middle.
-
-    A union ControlNet is told that what it gets is a pose.
-    """
-    options: dict[str, Any] = {"controlnet_cond": pose}
-    if hasattr(controlnet.config, "num_control_type"):
-        kinds = latents.new_zeros(len(latents), controlnet.config.num_control_type)
-        kinds[:, UNION_POSE] = 1
+    """Ask one ControlNet; one picture serves all rows, and a union one is told of what kind."""
+    picture = guide.picture.expand(len(latents), -1, -1, -1)
+    options: dict[str, Any] = {"controlnet_cond": picture}
+    if hasattr(guide.controlnet.config, "num_control_type"):
+        kind = UNION_KINDS[guide.part]
+        kinds = latents.new_zeros(len(latents), guide.controlnet.config.num_control_type)
+        kinds[:, kind] = 1
         options = {
-            "controlnet_cond": [pose],
+            "controlnet_cond": [picture],
             "control_type": kinds,
-            "control_type_idx": [UNION_POSE],
+            "control_type_idx": [kind],
         }
-    down, middle = controlnet(
+    down, middle = guide.controlnet(
         latents,
         timesteps,
         encoder_hidden_states=text,

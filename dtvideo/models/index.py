@@ -29,7 +29,13 @@ NEEDED: Mapping[Family, tuple[str, ...]] = {
     "sd15": _SHARED,
     "sdxl": (*_SHARED, "text_encoder_2", "tokenizer_2"),
 }
-OPTIONAL = ("controlnet", "subject_encoder", "image_encoder", "feature_extractor")
+OPTIONAL = (
+    "controlnet",
+    "depth_controlnet",
+    "subject_encoder",
+    "image_encoder",
+    "feature_extractor",
+)
 SCHEDULERS = (
     "DDIMScheduler",
     "DDPMScheduler",
@@ -48,6 +54,7 @@ SCHEDULERS = (
     "UniPCMultistepScheduler",
 )
 TOKENIZERS = (("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast"))
+CONTROLNETS = (("diffusers", "ControlNetModel"), ("diffusers", "ControlNetUnionModel"))
 CLASSES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "vae": (("diffusers", "AutoencoderKL"), ("dtvideo.toon.patches", "PatchAutoencoder")),
     "text_encoder": (("transformers", "CLIPTextModel"),),
@@ -55,7 +62,8 @@ CLASSES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "tokenizer": TOKENIZERS,
     "tokenizer_2": TOKENIZERS,
     "unet": (("diffusers", "UNet2DConditionModel"),),
-    "controlnet": (("diffusers", "ControlNetModel"), ("diffusers", "ControlNetUnionModel")),
+    "controlnet": CONTROLNETS,
+    "depth_controlnet": CONTROLNETS,
     "scheduler": tuple(("diffusers", name) for name in SCHEDULERS),
     "subject_encoder": (("dtvideo.subject.encoder", "SubjectEncoder"),),
     "image_encoder": (("transformers", "CLIPVisionModelWithProjection"),),

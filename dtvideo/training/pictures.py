@@ -4,12 +4,17 @@ A sample is the files that share a name up to its first dot: `0001.png` (or .jpg
 `0001.txt` with the caption, and where they are wanted `0001.depth.png`, grey, near is white, and
 `0001.mask.png`, white on the subject. Shards (.tar) are read in place: the samples of a stream come
 in an order that a stopped run could not go on in.
+
+In a folder a sample may be a clip, `0001.mp4`: one frame of it is the picture and another one
+shows the subject, so that the subject cannot be had by copying.
 """
 
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +24,15 @@ from dtvideo.errors import MediaError
 from dtvideo.files import check_input
 from dtvideo.images import LoadedImage, load_image, resize
 from dtvideo.segmentation import find_mask
+from dtvideo.training.clips import ClipReader
 
 PICTURE_KINDS = ("png", "jpg", "jpeg", "webp")
+CLIP_KINDS = ("mp4", "mov", "mkv", "webm", "avi")
 CAPTION, DEPTH, MASK = "txt", "depth.png", "mask.png"
-SHUFFLE = 0x5A  # last key of random draws: what they are for
+SHUFFLE, FRAMES = 0x5A, 0xF2  # last keys of random draws: what they are for
+CLIPS_OPEN = 4  # at once, each with a process of its own
+
+Image = UInt8[np.ndarray, "h w 3"]
 
 
 @dataclass(frozen=True)
@@ -57,26 +67,33 @@ class Portrait:
 class PictureSet:
     """The samples under a path: a folder of files or of shards, or one shard.
 
-    needs_layout: refuse samples without depth; else theirs is black.
+    needs_layout: refuse samples without depth; else theirs is black. estimate, describe: give
+    depth and a caption to pictures that come without.
     Raises: MediaError V1 when there is nothing, or a sample lacks what is needed.
     """
 
-    def __init__(self, path: Path, *, needs_layout: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        needs_layout: bool,
+        estimate: Callable[[Image], Image] | None = None,
+        describe: Callable[[Image], str] | None = None,
+    ) -> None:
+        self._estimate, self._describe = estimate, describe
+        self._captions: dict[str, str] = {}
+        self._clips: dict[Path, tuple[ClipReader, ExitStack]] = {}
         samples: dict[str, dict[str, Portion]] = {}
         for name, portion in _portions(path):
             key, _, kind = name.partition(".")
             samples.setdefault(key, {})[kind.lower()] = portion
-        self.names = sorted(key for key, parts in samples.items() if _picture_kind(parts))
+        self.names = sorted(key for key, parts in samples.items() if _kind(parts))
         self._samples = samples
         if not self.names:
             raise MediaError("V1", path, "holds no pictures", "give a folder of .png and .txt")
+        self._needs_layout = needs_layout
         for name in self.names:
-            needed = (CAPTION, DEPTH) if needs_layout else (CAPTION,)
-            lacking = [kind for kind in needed if kind not in samples[name]]
-            if lacking:
-                problem = f"lacks {name}.{lacking[0]}"
-                remedy = "add it" if lacking[0] == CAPTION else "add it, or set layout = false"
-                raise MediaError("V1", path, problem, remedy)
+            self._check(path, name)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -88,21 +105,86 @@ class PictureSet:
         """
         epoch, place = divmod(number, len(self))
         order = np.random.default_rng((seed, epoch, SHUFFLE)).permutation(len(self))
-        parts = self._samples[self.names[order[place]]]
-        kind = _picture_kind(parts)
+        name = self.names[order[place]]
+        parts = self._samples[name]
+        kind = _kind(parts)
         assert kind is not None
-        loaded = _load(parts[kind], kind)
-        image = _square(loaded.rgb, size)
-        mask = _square(_subject_mask(parts, loaded), size)[..., None]
-        layout = np.zeros_like(image)
-        if DEPTH in parts:
-            layout = _square(_load(parts[DEPTH], DEPTH).rgb, size)
+        if kind in CLIP_KINDS:
+            shown, other = self._two_frames(parts[kind].file, (seed, number, FRAMES))
+        else:
+            shown = other = _load(parts[kind], kind)
+        image, subject = _square(shown.rgb, size), _square(other.rgb, size)
+        mask = _square(_subject_mask(parts, other), size)[..., None]
         return Portrait(
             image=image,
-            subject=(image * mask + 255 * (1 - mask)).round().astype(np.uint8),
-            layout=layout,
-            caption=parts[CAPTION].read().decode("utf-8", errors="replace").strip(),
+            subject=(subject * mask + 255 * (1 - mask)).round().astype(np.uint8),
+            layout=self._layout(parts, image),
+            caption=self._caption(name, parts, image),
         )
+
+    def _check(self, path: Path, name: str) -> None:
+        """Refuse a sample that lacks what nobody gives it."""
+        parts = self._samples[name]
+        lacking = {
+            CAPTION: "add it, or name a captioner",
+            DEPTH: "add it, name a depth_model, or set layout = false",
+        }
+        if self._describe is not None:
+            del lacking[CAPTION]
+        if self._estimate is not None or not self._needs_layout:
+            del lacking[DEPTH]
+        for kind, remedy in lacking.items():
+            if kind not in parts:
+                raise MediaError("V1", path, f"lacks {name}.{kind}", remedy)
+        is_clip = _kind(parts) in CLIP_KINDS
+        if is_clip and find_spec("decord") is None:
+            remedy = "run: pip install 'dtvideo[train]'"
+            raise MediaError("V1", path, f"{name} is a clip and decord is not installed", remedy)
+        if is_clip and (DEPTH in parts or MASK in parts):
+            problem = f"{name} is a clip with depth or mask of one frame"
+            raise MediaError("V1", path, problem, "leave them out")
+        if is_clip and any(portion.size is not None for portion in parts.values()):
+            raise MediaError("V1", path, f"{name} is a clip in a shard", "unpack the shard")
+
+    def _layout(self, parts: dict[str, Portion], image: Image) -> Image:
+        if DEPTH in parts:
+            return _square(_load(parts[DEPTH], DEPTH).rgb, image.shape[0])
+        if self._estimate is not None and self._needs_layout:
+            return self._estimate(image)
+        return np.zeros_like(image)
+
+    def _caption(self, name: str, parts: dict[str, Portion], image: Image) -> str:
+        """Return the caption of a sample; one that is made is made once."""
+        if CAPTION in parts:
+            return parts[CAPTION].read().decode("utf-8", errors="replace").strip()
+        if name not in self._captions:
+            assert self._describe is not None
+            self._captions[name] = self._describe(image)
+        return self._captions[name]
+
+    def _two_frames(self, clip: Path, key: tuple[int, ...]) -> tuple[LoadedImage, LoadedImage]:
+        """Return two frames of a clip, chosen by a key; of a clip of one frame that one twice."""
+        reader = self._open(clip)
+        chosen = np.random.default_rng(key).choice(len(reader), 2, replace=len(reader) < 2)
+        first, second = reader.read([int(each) for each in chosen])
+        return LoadedImage(first), LoadedImage(second)
+
+    def _open(self, clip: Path) -> ClipReader:
+        """Return the reader of a clip; the last few stay open."""
+        if clip not in self._clips:
+            if len(self._clips) == CLIPS_OPEN:
+                self._close(next(iter(self._clips)))
+            stack = ExitStack()
+            self._clips[clip] = stack.enter_context(ClipReader(clip)), stack
+        return self._clips[clip][0]
+
+    def _close(self, clip: Path) -> None:
+        self._clips.pop(clip)[1].close()
+
+    def close(self) -> None:
+        """End the processes that read clips."""
+        for clip in list(self._clips):
+            self._close(clip)
 
 
 def _portions(path: Path) -> Iterator[tuple[str, Portion]]:
@@ -126,8 +208,8 @@ def _portions(path: Path) -> Iterator[tuple[str, Portion]]:
             raise MediaError("V1", file, problem, "give plain .tar files") from None
 
 
-def _picture_kind(parts: dict[str, Portion]) -> str | None:
-    return next((kind for kind in PICTURE_KINDS if kind in parts), None)
+def _kind(parts: dict[str, Portion]) -> str | None:
+    return next((kind for kind in (*PICTURE_KINDS, *CLIP_KINDS) if kind in parts), None)
 
 
 def _load(portion: Portion, kind: str) -> LoadedImage:

@@ -142,7 +142,7 @@ def test_the_callback_can_change_the_latents():
     assert calls == [(step, int(time)) for step, time in enumerate(scheduler.timesteps)]
 
 
-def test_latents_that_are_not_finite_stop_at_that_step():
+def test_m7_latents_that_are_not_finite_stop_at_that_step():
     def overflow(latents, timestep, step):
         return torch.full_like(latents, torch.inf) if step == 2 else latents
 

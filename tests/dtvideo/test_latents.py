@@ -47,12 +47,12 @@ def test_a_flat_picture_is_refused_with_its_colour(vae):
         decode_latents(flat, torch.randn(1, 4, 4, 6), frame=3)
 
 
-def test_a_picture_that_is_not_finite_is_refused(vae):
+def test_m7_a_picture_that_is_not_finite_is_refused(vae):
     with pytest.raises(QualityError, match=r"M7.*frame 2: the decoded picture is not finite"):
         decode_latents(vae, torch.full((1, 4, 4, 6), torch.nan), frame=2)
 
 
-def test_half_precision_that_overflows_is_decoded_again_in_float32():
+def test_m7_half_precision_that_overflows_is_decoded_again_in_float32():
     vae = tiny_vae().requires_grad_(False)
     vae.post_quant_conv.weight.mul_(1e3)
     latents = encode_picture(tiny_vae(), PICTURE, device="cpu").detach() * 1e3

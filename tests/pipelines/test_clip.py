@@ -161,7 +161,7 @@ def test_progress_tells_what_is_done_and_what_there_is_to_do(pipeline, opened):
     ]
 
 
-def test_latents_that_are_not_finite_stop_the_clip(pipeline, opened):
+def test_m7_latents_that_are_not_finite_stop_the_clip(pipeline, opened):
     def spoil(pipe, step, timestep, tensors):
         return {"latents": tensors["latents"] * float("nan")}
 

@@ -8,10 +8,10 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from dtvideo.errors import ModelError
+from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
 from pipelines.load_model import (
-    add_loras,
     describe_model,
     load_model,
     load_pipeline,
@@ -123,9 +123,28 @@ def test_a_lora_of_the_text_encoder_as_files_name_it_changes_its_words(
 
 
 def test_m5_a_lora_that_touches_nothing_names_its_weights(own_folder, tmp_path):
-    save_file({"unet.elsewhere.lora_A.weight": torch.ones(2, 4)}, tmp_path / "a.safetensors")
+    halves = {f"unet.elsewhere.lora_{half}.weight": torch.ones(2, 2) for half in "AB"}
+    save_file(halves, tmp_path / "a.safetensors")
     with pytest.raises(ModelError, match=r"M5.*begins with unet\.elsewhere"):
         add_loras(load_pipeline(str(own_folder)), [(str(tmp_path / "a.safetensors"), 1.0)])
+
+
+def test_m5_a_lora_for_another_kind_of_network_is_no_silent_nothing(own_folder, tmp_path):
+    halves = {
+        f"transformer.blocks.0.attn.to_q.lora_{half}.weight": torch.ones(2, 2) for half in "AB"
+    }
+    save_file(halves, tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match=r"M5.*none of its 2 weights fits the model"):
+        add_loras(load_pipeline(str(own_folder)), [(str(tmp_path / "a.safetensors"), 1.0)])
+
+
+def test_what_loaders_say_of_a_misfit_is_in_our_line_alone(own_folder, tmp_path, capfd):
+    save_file({f"lora_unet_x.lora_{half}.weight": torch.ones(2, 2) for half in ("down", "up")},
+              tmp_path / "a.safetensors")  # fmt: skip
+    pipeline = load_pipeline(str(own_folder))
+    with pytest.raises(ModelError, match=r"M5.*begins with lora_unet_x\.lora_down"):
+        add_loras(pipeline, [(str(tmp_path / "a.safetensors"), 1.0)])
+    assert "unsuccessful" not in capfd.readouterr().err
 
 
 def test_m5_a_lora_of_another_family_is_refused(own_folder, lora):

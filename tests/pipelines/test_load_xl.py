@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from dtvideo.errors import ModelError
 from dtvideo.guidance import GuidanceSettings
+from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.animate_xl import AnimationXLPipeline
-from pipelines.load_model import add_loras, load_pipeline
+from pipelines.load_model import load_pipeline
 from poses.types import Pose
 from tests.single_file import original_xl_checkpoint
 from tests.tiny_models import tiny_components, tiny_controlnet, tiny_xl_components

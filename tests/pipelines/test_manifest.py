@@ -259,6 +259,8 @@ def test_inputs_may_lie_outside_when_that_is_allowed(folder):
         ("controlnet: %s", "../secret.safetensors"),
         ("loras: ['%s:0.5']", "../secret.safetensors"),
         ("loras: ['%s']", "link.safetensors"),
+        ("embeddings: ['%s']", "../secret.safetensors"),
+        ("ip_adapters: ['%s:0.5']", "link.safetensors"),
         ("matte: %s", "../secret.onnx"),
     ],
 )
@@ -274,9 +276,12 @@ def test_models_and_adapters_start_at_the_manifests_folder_and_names_stay_names(
     for name in ("style.safetensors", "guide.safetensors", "cut.onnx"):
         (folder / name).write_bytes(b"x")
     (folder / "owner" / "here").mkdir(parents=True)
-    given = "loras: ['style.safetensors:0.5'], controlnet: guide.safetensors, matte: cut.onnx"
+    given = "loras: ['style.safetensors:0.5'], embeddings: ['style.safetensors:rei'], "
+    given += "ip_adapters: ['style.safetensors'], controlnet: guide.safetensors, matte: cut.onnx"
     job = load_manifest(write(folder, GOOD.replace("seed: 3", given)))[0].job
     assert job.loras == ((str(folder / "style.safetensors"), 0.5),)
+    assert job.embeddings == ((str(folder / "style.safetensors"), "rei"),)
+    assert job.ip_adapters == ((str(folder / "style.safetensors"), 0.3),)
     assert job.controlnet == str(folder / "guide.safetensors")
     assert job.matte == str(folder / "cut.onnx")
     for text, model in (

@@ -1,4 +1,4 @@
-"""The ladder of `--memory`: less of a device, the same frames.
+"""The ladder of `--memory`: less of a device, the same frames but for rounding.
 
 accelerate's hooks move weights to "the device" and away; with the processor as that device they
 do all that they do elsewhere, so that what depends on them can be held to the plain frames.
@@ -15,10 +15,11 @@ from peft.utils import get_peft_model_state_dict
 from dtvideo.errors import UsageError
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.models.placement import offload, place
+from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.animate_xl import AnimationXLPipeline
 from pipelines.job import RenderJob
-from pipelines.load_model import add_loras, clip_settings, load_model
+from pipelines.load_model import clip_settings, load_model
 from poses.types import Pose, missing_joints
 from tests.tiny_models import (
     tiny_components,
@@ -34,9 +35,10 @@ SETTINGS = ClipSettings(steps=1, guidance=GuidanceSettings("averaged"))
 APART = ClipSettings(steps=1, guidance=GuidanceSettings("averaged"), rows_apart=True)
 
 
-def frames(pipeline, settings=SETTINGS):
+def frames(pipeline, settings=SETTINGS, count=1):
+    poses = [POSE] * count
     with pipeline.open(
-        reference=REFERENCE, reference_pose=POSE, poses=[POSE, POSE], settings=settings
+        reference=REFERENCE, reference_pose=POSE, poses=poses, settings=settings
     ) as clip:
         return np.stack([image for _, image in clip]).astype(int)
 
@@ -113,10 +115,10 @@ def test_rows_that_pass_one_by_one_make_the_same_frames():
     rows = []
     pipeline = sd15()
     pipeline.unet.register_forward_pre_hook(lambda _, words: rows.append(len(words[0])))
-    expected = frames(pipeline)
+    expected = frames(pipeline, count=2)
     together = list(rows)
     rows.clear()
-    apart = frames(pipeline, APART)
+    apart = frames(pipeline, APART, count=2)
     assert max(together) > 1
     assert set(rows) == {1}
     assert sum(rows) == sum(together)

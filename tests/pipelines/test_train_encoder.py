@@ -9,12 +9,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import cli
 from dtvideo.config import load_settings
 from dtvideo.errors import UsageError
+from dtvideo.images import load_image
 from dtvideo.subject import SubjectEncoder, install_subject_attention
+from dtvideo.training.describe import Captioner
 from dtvideo.training.steps import OptimiserSettings
+from pipelines.encoder_settings import EncoderTraining, SmallTower
 from pipelines.load_model import load_pipeline
 from pipelines.train_encoder import (
-    EncoderTraining,
-    SmallTower,
     build_encoder,
     encoder_loss,
     layout_loss,
@@ -22,6 +23,7 @@ from pipelines.train_encoder import (
     spread_layers,
     train_encoder,
 )
+from tests.tiny_judges import write_captioner, write_depth_model
 from tests.tiny_models import tiny_tower
 from tests.training_pictures import write_samples
 
@@ -155,3 +157,24 @@ def test_the_command_asks_for_a_config_that_is_there(tmp_path, capsys):
         cli.main(words)
     assert left.value.code == 2
     assert "error[C1]" in capsys.readouterr().err
+
+
+def test_models_that_are_named_give_depth_and_words(settings, pipeline, tmp_path):
+    write_samples(tmp_path / "pictures")
+    for kind in ("txt", "depth.png"):
+        for path in (tmp_path / "pictures").glob(f"*.{kind}"):
+            path.unlink()
+    named = replace(
+        settings,
+        pictures=str(tmp_path / "pictures"),
+        depth_model=str(write_depth_model(tmp_path / "depth")),
+        captioner=str(write_captioner(tmp_path / "captioner")),
+        no_text=0.0,
+        neither=0.0,
+    )
+    batch = lesson(named, pipeline)
+    assert batch.layout.amax(dim=(1, 2, 3)).tolist() == [1, 1]
+    assert batch.layout.amin(dim=(1, 2, 3)).tolist() == [0, 0]
+    picture = load_image(tmp_path / "pictures" / "red.png").rgb
+    words = pipeline.encode_prompt([Captioner(named.captioner)(picture)])
+    assert any(torch.allclose(row, words[0], atol=1e-5) for row in batch.words)

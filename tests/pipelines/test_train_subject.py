@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +8,17 @@ from safetensors.torch import load_file
 
 import cli
 from dtvideo.errors import OutputError, UsageError
+from dtvideo.images import load_image
+from dtvideo.training.describe import Captioner
+from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline
 from pipelines.generate import open_studio
 from pipelines.generate_job import GenerateJob
-from pipelines.load_model import add_loras, load_pipeline
+from pipelines.load_model import load_pipeline
 from pipelines.progress import SilentProgress
 from pipelines.subject_settings import TOKEN, SubjectTraining
 from pipelines.train_subject import Teacher, add_token, picture_loss, train_subject
+from tests.tiny_judges import write_captioner
 from tests.tiny_models import tiny_components, tiny_subject_encoder
 
 SETTINGS = SubjectTraining(class_word="girl", steps=2, learning_rate=1e-3)
@@ -192,3 +197,20 @@ def test_the_command_trains_and_prints_the_folder(job, capsys):
     assert left.value.code == 0
     assert capsys.readouterr().out.strip() == str(job.output)
     assert (job.output / "lora.safetensors").is_file()
+
+
+def test_a_captioner_that_is_named_says_what_the_regular_pictures_show(
+    plain_model, stage, tmp_path, capsys
+):
+    captioner = write_captioner(tmp_path / "captioner")
+    words = ["train", "subject", stage / "hero.png", "--class", "girl", "--captioner", captioner]
+    words += ["--model", plain_model, "--ref-pose", stage / "pose.json", "--size", "32x32"]
+    words += ["--steps", 1, "--regular", 1, "--picture-steps", 1, "-o", tmp_path / "rei"]
+    spoken = [str(word) for word in words]
+    assert cli.run(cli.toolbox_parser(), spoken) == 0
+    told = json.loads((tmp_path / "rei" / "training" / "recipe.json").read_text())
+    shown = Captioner(str(captioner))(load_image(stage / "hero.png").rgb)
+    assert told["pictures"]["prompt"] == f"A girl, {shown}"
+    assert f"caption: {shown}" in capsys.readouterr().err
+    assert cli.run(cli.toolbox_parser(), [*spoken, "--prompt", "a girl"]) == 2
+    assert "--captioner: there is a --prompt already" in capsys.readouterr().err

@@ -1,9 +1,13 @@
+import multiprocessing
+import sys
+
 import numpy as np
 import pytest
 
 from dtvideo.errors import MediaError
 from dtvideo.images import save_png
 from dtvideo.training.pictures import PictureSet
+from dtvideo.video import read_frames
 from tests.training_pictures import SQUARES, write_samples, write_shard
 
 
@@ -64,7 +68,7 @@ def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(MediaError, match=r"V1.*holds no pictures"):
         PictureSet(tmp_path, needs_layout=False)
     (write_samples(tmp_path) / "red.depth.png").unlink()
-    with pytest.raises(MediaError, match=r"V1.*lacks red.depth.png.*layout = false"):
+    with pytest.raises(MediaError, match=r"V1.*lacks red.depth.png.*depth_model.*layout = false"):
         PictureSet(tmp_path, needs_layout=True)
     PictureSet(tmp_path, needs_layout=False)
     (tmp_path / "blue.txt").unlink()
@@ -76,3 +80,75 @@ def test_a_broken_shard_is_refused(tmp_path):
     (tmp_path / "0.tar").write_bytes(b"nonsense" * 200)
     with pytest.raises(MediaError, match=r"V1.*no whole shard"):
         PictureSet(tmp_path, needs_layout=False)
+
+
+def test_what_is_missing_is_asked_for_and_what_is_there_is_kept(tmp_path):
+    write_samples(tmp_path)
+    (tmp_path / "red.depth.png").unlink()
+    (tmp_path / "red.txt").unlink()
+    asked = []
+
+    def describe(image):
+        asked.append(image.shape)
+        return "made up"
+
+    pictures = PictureSet(
+        tmp_path, needs_layout=True, estimate=lambda image: 255 - image, describe=describe
+    )
+    found = by_caption(pictures, count=4)
+    assert found.keys() == {"made up", "a blue square"}
+    assert (found["made up"].layout == 255 - found["made up"].image).all()
+    assert (found["a blue square"].layout[8, 8] == 255).all()
+    assert asked == [(16, 16, 3)]
+
+
+@pytest.fixture
+def clips(make_video, tmp_path):
+    """A folder with one clip of thirty numbered frames and its words."""
+    pytest.importorskip("decord")
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    make_video("clip.mp4", 30).rename(folder / "walk.mp4")
+    (folder / "walk.txt").write_text("a walk")
+    return folder
+
+
+def test_of_a_clip_one_frame_is_shown_and_another_tells_the_subject(clips):
+    pictures = PictureSet(clips, needs_layout=False)
+    try:
+        found = [pictures.portrait(0, number, size=32) for number in range(3)]
+        again = pictures.portrait(0, 1, size=32)
+    finally:
+        pictures.close()
+    assert {each.caption for each in found} == {"a walk"}
+    assert np.array_equal(again.image, found[1].image)
+    assert np.array_equal(again.subject, found[1].subject)
+    frames = [np.asarray(frame) for frame in read_frames(clips / "walk.mp4")]
+    side = min(frames[0].shape[:2])
+    assert side >= 32
+    assert not all(np.array_equal(each.image, found[0].image) for each in found)
+    assert any(np.abs(each.image.astype(int) - each.subject).max() > 0 for each in found)
+    assert multiprocessing.active_children() == []
+
+
+def test_v1_a_clip_with_the_depth_of_one_frame_is_refused(clips):
+    save_png(clips / "walk.depth.png", np.zeros((16, 16), np.uint8))
+    with pytest.raises(MediaError, match=r"V1.*walk is a clip with depth or mask of one frame"):
+        PictureSet(clips, needs_layout=True)
+
+
+def test_v1_a_clip_in_a_shard_is_refused(clips, tmp_path):
+    shard = write_shard(clips, tmp_path / "000.tar")
+    with pytest.raises(MediaError, match=r"V1.*walk is a clip in a shard.*unpack"):
+        PictureSet(shard, needs_layout=False)
+
+
+def test_v1_a_clip_needs_an_estimator_for_its_layout(clips):
+    with pytest.raises(MediaError, match=r"V1.*lacks walk.depth.png.*depth_model"):
+        PictureSet(clips, needs_layout=True)
+
+
+def test_v1_a_clip_without_decord_says_what_to_install(clips, monkeypatch):
+    monkeypatch.setitem(sys.modules, "decord", None)
+    with pytest.raises(MediaError, match=r"V1.*decord is not installed.*dtvideo\[train\]"):
+        PictureSet(clips, needs_layout=False)
