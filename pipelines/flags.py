@@ -363,7 +363,7 @@ def add_sampling(group: argparse._ArgumentGroup) -> None:
         "--align",
         metavar="A",
         type=float,
-        help="read each part of the body from the same part of the picture, such as 20 (0: off)",
+        help="read each part of the body from the same part of the picture, 0 to 500 (0: off)",
     )
 
 

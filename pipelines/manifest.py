@@ -163,7 +163,8 @@ def _nearest(levels: Sequence[tuple[Location, Any]]) -> dict[str, tuple[Location
 
 
 def _line_rows(document: Document) -> tuple[list[_Row], list[Fault]]:
-    rows, faults = [], []
+    rows: list[_Row] = []
+    faults: list[Fault] = []
     for index, written in enumerate(document.values):
         checked = check(Line, written, document, (index,))
         faults += checked.faults

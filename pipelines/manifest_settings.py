@@ -116,7 +116,8 @@ def check(model: type[Model], values: Any, document: Document, before: Location)
         return Checked(model.model_validate(values))
     except ValidationError as error:
         found = error.errors()
-    faults, lost = [], {}
+    faults: list[Fault] = []
+    lost: dict[Location, None] = {}
     for each in found:
         place = _place(values, each["loc"])
         if place not in lost:
@@ -149,7 +150,7 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def _settings_of_flags() -> dict[str, str]:
     """Return the settings by the flags of the command line, without their dashes."""
-    actions = animate_parser("animate", print)._actions
+    actions = animate_parser("animate", lambda _: 0)._actions
     return {flag.strip("-"): each.dest for each in actions for flag in each.option_strings}
 
 

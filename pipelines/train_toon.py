@@ -29,7 +29,13 @@ from dtvideo.training.steps import CHECKPOINT, Report
 STAGES = ("denoiser", "keypoints")
 EXPORT, ALL = "export", "all"
 
-DEFAULTS = {"steps": 1, "mode": "none", "reference_weight": 10.0, "previous_weight": 1.0}
+DEFAULTS = {
+    "steps": 1,
+    "mode": "none",
+    "reference_weight": 10.0,
+    "previous_weight": 1.0,
+    "align": 100.0,
+}
 """What the exported pipeline's `open` takes when it is told nothing."""
 
 

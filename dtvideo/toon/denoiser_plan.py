@@ -19,7 +19,7 @@ PREVIOUS_SPREAD = 3.0
 def _optimiser() -> OptimiserSettings:
     return OptimiserSettings(
         steps=5200,
-        learning_rate=6e-4,
+        learning_rate=5e-4,
         warmup=200,
         decay=0.6,
         average=0.998,
@@ -36,27 +36,27 @@ class DenoiserTraining:
     seed: int = 0
     size: int = 128
     """Side of the pictures, in pixels."""
-    lessons: int = 4
+    lessons: int = 8
     """Characters in a batch; one reference pass serves all their targets."""
     sequels: int = 2
     """Targets of a character."""
-    chunk_lessons: int = 200
+    chunk_lessons: int = 160
     """Lessons drawn and encoded at a time."""
-    chunk_epochs: int = 2
+    chunk_epochs: int = 3
     """How often a chunk of lessons is seen, each time with other noise, before fresh ones."""
-    no_reference: float = 0.1
+    no_reference: float = 0.08
     """Batches that see neither reference nor coarse frame: pose and caption must do."""
     coarse_only: float = 0.05
     """Batches with the coarse frame but no reference, so that each is learnt without the other."""
-    no_coarse: float = 0.23
+    no_coarse: float = 0.35
     """Pictures without the coarse frame, besides those of `no_reference`."""
-    bare_weight: float = 0.5
+    bare_weight: float = 0.7
     """Weight of a picture without the coarse frame, whose error is several times as large."""
-    from_noise: float = 0.6
+    from_noise: float = 0.85
     """Characters at the last timestep, pure noise, where sampling begins."""
     no_text: float = 0.5
     """Pictures without a caption."""
-    previous: float = 0.3
+    previous: float = 0.25
     """Batches that attend to the frame before as well."""
     masked: float = 0.5
     """Batches whose reference counts only inside its mask."""
@@ -66,9 +66,9 @@ class DenoiserTraining:
     """Weight of a latent of the figure; one of the ground counts 1."""
     weight_limit: float = 2.0
     """Limit of the loss weight 1 / (1 - abar) of clean pictures."""
-    bend: float = 0.2
+    bend: float = 0.05
     """Error, in latents, from which the loss grows linearly instead of with the square."""
-    align: float = 20.0
+    align: float = 100.0
     """How strongly sources are read from the same part of the body; 0 is the paper's attention."""
     unaligned: float = 0.1
     """Batches that read their sources without regard to the body all the same."""

@@ -8,7 +8,6 @@ from pipelines.manifest_file import ManifestError
 from pipelines.manifest_writer import write_manifest
 from tests.manifests import GOOD, faults_of, fill, write
 
-
 SPOILT = """
 output: "out/{clip}.mp4"
 verson: 2
