@@ -61,7 +61,7 @@ def run(parser: Parser, words: Sequence[str]) -> int:
     going_on = None
     try:
         arguments = parser.parse_all(list(words))
-        going_on = getattr(arguments, "going_on", None)
+        going_on = vars(arguments).pop("going_on", None)
         _quiet_libraries()
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
@@ -118,7 +118,7 @@ def _render_job(arguments: argparse.Namespace) -> "RenderJob":
     """Return the job that the words of the main job describe."""
     from pipelines.job import RenderJob
 
-    apart = ("progress", "dry_run", "command", "tool", "going_on")
+    apart = ("progress", "dry_run", "command", "tool")
     values = {key: value for key, value in vars(arguments).items() if key not in apart}
     return RenderJob(**with_tuples(values))
 

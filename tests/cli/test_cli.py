@@ -66,7 +66,8 @@ def test_what_the_flags_leave_out_is_what_the_job_leaves_out():
     arguments = vars(animate_parser("animate", lambda _: 0).parse_args(["a.png", "b.mp4"]))
     job = RenderJob(reference=Path("a.png"), driver=Path("b.mp4"))
     for name in RenderJob.__dataclass_fields__:
-        default = tuple(arguments[name]) if name == "loras" else arguments[name]
+        default = arguments[name]
+        default = tuple(default) if isinstance(default, list) else default
         assert default == getattr(job, name), name
 
 
