@@ -119,6 +119,15 @@ def test_v8_first_frame_is_frame_0_whatever_its_time(make_video: MakeVideo) -> N
     assert numbers(path) == list(range(10))
 
 
+def test_v8_a_time_stamp_far_beyond_the_others_is_refused(make_video: MakeVideo) -> None:
+    times = [*(Fraction(k, 25) for k in range(9)), Fraction(100)]
+    path = make_video("a.mkv", 10, times=times)
+    with pytest.raises(MediaError, match=r"10 pictures for 100\.\d seconds.*--fps") as caught:
+        probe(path)
+    assert (caught.value.code, caught.value.exit_code) == ("V8", 3)
+    assert probe(path, rate=Fraction(1)).frames == 100
+
+
 def test_another_rate_keeps_the_length_in_seconds(make_video: MakeVideo) -> None:
     path = make_video(frames=60, rate=Fraction(60))
     info = probe(path, rate=Fraction(24))
