@@ -50,6 +50,8 @@ class VideoInfo:
     """How many frames `read_frames` yields."""
     decoded_frames: int
     """How many pictures the file really holds; its header may claim another number."""
+    file_bytes: int
+    """How long the file was when it was probed."""
     length: Fraction
     """Seconds from the first picture to the end of the last one."""
     start: Fraction
@@ -127,6 +129,7 @@ def probe(
             rate=own,
             frames=count_ticks(length, own),
             decoded_frames=len(times),
+            file_bytes=path.stat().st_size,
             length=length,
             start=stamps[0] or Fraction(0),
             orientation=first.orientation,
@@ -156,6 +159,7 @@ def read_frames(
     info = source if isinstance(source, VideoInfo) else probe(source)
     info = info.at_rate(rate or info.rate)
     with open_container(info.path) as container:
+        _check_unchanged(info)
         stream = video_track(container, info.path)
         for frame in nearest_frames(
             _timed(container, stream, info), rate=info.rate, count=info.frames
@@ -181,13 +185,20 @@ def _timed(container: Any, stream: Any, info: VideoInfo) -> Iterator[tuple[Fract
     for time in steady_times(stamps(), _step(stream)):
         yield time, held.pop()
         count += 1
+    _check_unchanged(info)
     if count != info.decoded_frames:
-        raise MediaError(
-            "V16",
-            info.path,
-            f"changed while it was read: {info.decoded_frames} frames, then {count}",
-            "wait until the file is complete",
-        )
+        raise _changed(info, f"{info.decoded_frames} frames, then {count}")
+
+
+def _check_unchanged(info: VideoInfo) -> None:
+    length = info.path.stat().st_size if info.path.exists() else 0
+    if length != info.file_bytes:
+        raise _changed(info, f"{info.file_bytes} bytes, then {length}")
+
+
+def _changed(info: VideoInfo, told: str) -> MediaError:
+    problem = f"changed while it was read: {told}"
+    return MediaError("V16", info.path, problem, "wait until the file is complete")
 
 
 def _own_rate(

@@ -60,6 +60,17 @@ def test_p3_two_who_cross_and_hide_each_other_keep_their_identity(rate):
     assert sorted(len(person.frames) for person in people) == [frames - len(gap), frames]
 
 
+def test_p3_two_who_are_both_hidden_while_they_cross_are_expected_on_their_ways():
+    pair = [
+        walker(60, start=120, end=520, noise=1.5, key=1),
+        walker(60, start=520, end=120, noise=1.5, key=2),
+    ]
+    gap = range(26, 34)
+    people = find_people(detections(*pair, hidden={0: gap, 1: gap}))
+    assert [switches(person, pair) for person in people] == [0, 0]
+    assert [len(person.frames) for person in people] == [52, 52]
+
+
 def test_three_who_cross_keep_their_identity():
     trio = [
         walker(120, start=100, end=540, noise=1.5, key=1),

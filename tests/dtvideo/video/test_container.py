@@ -101,6 +101,15 @@ def test_v18_odd_names_work(name: str, make_video: MakeVideo, tmp_path: Path) ->
         assert video_track(container, path).codec_context.name == "h264"
 
 
+def test_v18_a_file_that_is_named_like_an_address_works(
+    make_video: MakeVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = make_video().rename(tmp_path / "concat:a.mp4")
+    with open_container(Path(path.name)) as container:
+        assert video_track(container, path).codec_context.name == "h264"
+
+
 def test_v18_name_that_is_not_utf8_works(make_video: MakeVideo, tmp_path: Path) -> None:
     path = make_video().rename(tmp_path / os.fsdecode(b"\xff\xfe.mp4"))
     with open_container(path) as container:

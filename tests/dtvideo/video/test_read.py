@@ -1,5 +1,6 @@
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -139,6 +140,15 @@ def test_v8_first_frame_is_frame_0_whatever_its_time(make_video: MakeVideo) -> N
     assert numbers(path) == list(range(10))
 
 
+def test_v8_a_time_stamp_far_beyond_the_others_is_refused(make_video: MakeVideo) -> None:
+    times = [*(Fraction(k, 25) for k in range(9)), Fraction(100)]
+    path = make_video("a.mkv", 10, times=times)
+    with pytest.raises(MediaError, match=r"10 pictures for 100\.\d seconds.*--fps") as caught:
+        probe(path)
+    assert (caught.value.code, caught.value.exit_code) == ("V8", 3)
+    assert probe(path, rate=Fraction(1)).frames == 100
+
+
 def test_another_rate_keeps_the_length_in_seconds(make_video: MakeVideo) -> None:
     path = make_video(frames=60, rate=Fraction(60))
     info = probe(path, rate=Fraction(24))
@@ -264,8 +274,26 @@ def test_v15_gif_and_apng_are_videos_and_animated_webp_is_refused_by_name(tmp_pa
 def test_v16_file_that_changes_between_probe_and_read_is_refused(make_video: MakeVideo) -> None:
     info = probe(make_video(frames=20))
     make_video(frames=12)
+    with pytest.raises(MediaError, match=r"changed while it was read: \d+ bytes, then") as caught:
+        next(read_frames(info))
+    assert (caught.value.code, caught.value.exit_code) == ("V16", 3)
+
+
+def test_v16_file_with_another_number_of_frames_is_refused(make_video: MakeVideo) -> None:
+    info = probe(make_video(frames=20))
+    shorter = make_video(frames=12)
     with pytest.raises(MediaError, match="20 frames, then 12") as caught:
-        list(read_frames(info))
+        list(read_frames(replace(info, file_bytes=shorter.stat().st_size)))
+    assert caught.value.code == "V16"
+
+
+def test_v16_file_that_grows_while_it_is_read_is_refused(make_video: MakeVideo) -> None:
+    path = make_video("a.ts", 20)
+    frames = read_frames(path)
+    next(frames)
+    path.write_bytes(path.read_bytes() + make_video("b.ts", 20).read_bytes())
+    with pytest.raises(MediaError, match="changed while it was read") as caught:
+        list(frames)
     assert caught.value.code == "V16"
 
 
