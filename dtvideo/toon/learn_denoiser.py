@@ -5,6 +5,7 @@ weights, its keys and values are read by self-subject attention, and so are the 
 frame's. What is dropped, and how often, is named in the settings.
 """
 
+from contextlib import AbstractContextManager
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -65,11 +66,7 @@ def train_denoiser(
     draw_and_encode = partial(_draw_and_encode, settings, vae.to(device), tokenizer)
     chunk_of = lru_cache(maxsize=1)(draw_and_encode)
     alphas = build_scheduler().alphas_cumprod
-    unet, controlnet = modules["unet"], modules["controlnet"]
-    # The passes of sources have no gradient. Kept as inputs of the layers, and not as keys and
-    # values, they are projected where they are read, so that the projections learn from them.
-    cache = ReferenceCache("features")
-    with install_self_subject_attention(unet, controlnet, cache=cache) as attention:
+    with learning_attention(modules) as attention:
 
         def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
             chunk, rows = batch_rows(settings, step)
@@ -79,6 +76,16 @@ def train_denoiser(
             )
 
         optimise(modules, loss_at, settings.optimiser, folder=folder, report=report)
+
+
+def learning_attention(modules: nn.ModuleDict) -> AbstractContextManager[SelfSubjectAttention]:
+    """Install the attention in the form that its projections learn from sources too.
+
+    The passes of sources have no gradient. Kept as inputs of the layers, and not as keys and
+    values, they are projected where they are read, with a gradient.
+    """
+    cache = ReferenceCache("features")
+    return install_self_subject_attention(modules["unet"], modules["controlnet"], cache=cache)
 
 
 def build_denoiser(tokenizer: CLIPTokenizer) -> nn.ModuleDict:

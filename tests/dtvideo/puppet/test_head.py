@@ -36,6 +36,7 @@ def test_a_usual_head_is_found_however_it_looks(yaw: float, hidden: tuple[int, .
     assert np.degrees(np.arctan2(looks[0], looks[2])) == pytest.approx(yaw, abs=4)
     np.testing.assert_allclose(head.pose.centre, CENTRE, atol=1)
     assert head.pose.radius == pytest.approx(RADIUS, rel=0.1)
+    np.testing.assert_array_equal(head_centre(turned(yaw, hidden=hidden)), head.pose.centre)
 
 
 def test_the_tilt_is_clockwise_and_the_centre_stays() -> None:
@@ -81,7 +82,7 @@ def drawn_head(number: int, yaw: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_heads_of_drawn_characters_are_followed_round_a_corner() -> None:
-    """The middle of what is seen is 9 pixels off in the mean, for an ear and more are hidden."""
+    """The middle of what is seen is 6.9 pixels off in the mean, for an ear is hidden; this 0.9."""
     followed, middles = [], []
     for number in range(20):
         head = find_head(drawn_head(number, 0.0)[0])

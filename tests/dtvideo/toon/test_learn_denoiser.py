@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from dtvideo.attention import SelfSubjectAttention, install_self_subject_attention
+from dtvideo.attention import SelfSubjectAttention
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.seeds import keyed_generator
 from dtvideo.toon.denoiser_plan import DenoiserTraining, Plan, batch_rows, make_plan
@@ -17,6 +17,7 @@ from dtvideo.toon.learn_denoiser import (
     denoising_loss,
     encode_captions,
     figure_weights,
+    learning_attention,
     load_exported,
     train_denoiser,
 )
@@ -45,7 +46,7 @@ def modules() -> nn.ModuleDict:
 
 @pytest.fixture
 def attention(modules: nn.ModuleDict) -> Iterator[SelfSubjectAttention]:
-    with install_self_subject_attention(modules["unet"], modules["controlnet"]) as handle:
+    with learning_attention(modules) as handle:
         yield handle
 
 
@@ -183,6 +184,22 @@ def test_the_loss_of_the_untrained_net_by_hand(modules, attention, changes, figu
     )
     assert found.item() == pytest.approx(loss, rel=1e-4)
     assert figures == pytest.approx(told)
+
+
+def test_values_learn_from_the_reference_whose_own_pass_has_no_gradient():
+    """So heavy a reference leaves a picture's own tokens no share of a value's gradient."""
+    torch.manual_seed(0)
+    modules = build_denoiser(build_tokenizer(["a", "hat"]))
+    nn.init.normal_(modules["unet"].conv_out.weight, std=0.1)
+    settings = replace(ALWAYS_ALL, no_coarse=1.0, previous=0.0, heaviest=1e12)
+    with learning_attention(modules) as attention:
+        batch = flat_batch(frame=2.0, coarse=1.0)
+        loss, _ = denoising_loss(modules, attention, batch, settings=settings, alphas=HALF, step=0)
+        loss.backward()
+    block = modules["unet"].down_blocks[1].attentions[0].transformer_blocks[0]
+    plan = make_plan(settings, keyed_generator(settings.seed, "denoiser", 0))
+    assert plan.reference_weight > 1e6
+    assert block.attn1.to_v.weight.grad.norm() > 1e-3 * block.attn1.to_out[0].weight.grad.norm()
 
 
 def test_the_loss_is_a_function_of_the_step(modules, attention):
