@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from pipelines.load_model import (
     load_model,
     load_pipeline,
 )
-from poses.types import Pose
+from tests.tiny_frames import first_frame as tiny_frame
 from tests.tiny_models import tiny_components, tiny_controlnet
 
 SETTINGS = ClipSettings(steps=2)
+first_frame = partial(tiny_frame, settings=SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +39,6 @@ def own_folder(components, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def apart(no_network, empty_hub_cache):
     """Every test of this file is without network, and with a hub cache of its own."""
-
-
-def first_frame(pipeline):
-    body = np.column_stack([np.linspace(2, 14, 18), np.linspace(3, 13, 18), np.ones(18)])
-    pose = Pose(body=body, size=(16, 16))
-    picture = np.full((16, 16, 3), 90, np.uint8)
-    picture[4:12, 4:12] = (200, 60, 40)
-    options = {"reference": picture, "reference_pose": pose, "poses": [pose]}
-    with pipeline.open(prompt="a girl", settings=SETTINGS, **options) as clip:
-        return next(iter(clip))[1]
 
 
 @pytest.fixture

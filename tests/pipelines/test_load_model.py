@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from pipelines.load_model import (
     load_pipeline,
     make_scheduler,
 )
-from poses.types import Pose
 from tests.hub import in_cache
 from tests.single_file import original_checkpoint
+from tests.tiny_frames import first_frame as tiny_frame
 from tests.tiny_models import BLOCKS, tiny_components, tiny_controlnet
 
 SETTINGS = ClipSettings(steps=2)
+first_frame = partial(tiny_frame, settings=SETTINGS)
 
 
 NO_CHECKER = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
@@ -62,16 +64,6 @@ def copied(own_folder, tmp_path):
 @pytest.fixture(autouse=True)
 def apart(no_network, empty_hub_cache):
     """Every test of this file is without network, and with a hub cache of its own."""
-
-
-def first_frame(pipeline):
-    body = np.column_stack([np.linspace(2, 14, 18), np.linspace(3, 13, 18), np.ones(18)])
-    pose = Pose(body=body, size=(16, 16))
-    picture = np.full((16, 16, 3), 90, np.uint8)
-    picture[4:12, 4:12] = (200, 60, 40)
-    options = {"reference": picture, "reference_pose": pose, "poses": [pose]}
-    with pipeline.open(prompt="a girl", settings=SETTINGS, **options) as clip:
-        return next(iter(clip))[1]
 
 
 def change_index(folder, **entries):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,12 +20,13 @@ from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.animate_xl import AnimationXLPipeline
 from pipelines.load_model import load_pipeline
-from poses.types import Pose
 from tests.single_file import original_xl_checkpoint
+from tests.tiny_frames import first_frame as tiny_frame
 from tests.tiny_models import tiny_components, tiny_controlnet, tiny_xl_components
 
 PLAIN = {"add_watermarker": False}
 SETTINGS = ClipSettings(steps=2, guidance=GuidanceSettings("averaged"))
+first_frame = partial(tiny_frame, settings=SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +42,6 @@ def expected(components):
 @pytest.fixture(autouse=True)
 def apart(no_network, empty_hub_cache):
     """Every test of this file is without network, and with a hub cache of its own."""
-
-
-def first_frame(pipeline):
-    body = np.column_stack([np.linspace(2, 14, 18), np.linspace(3, 13, 18), np.ones(18)])
-    pose = Pose(body=body, size=(16, 16))
-    picture = np.full((16, 16, 3), 90, np.uint8)
-    picture[4:12, 4:12] = (200, 60, 40)
-    options = {"reference": picture, "reference_pose": pose, "poses": [pose]}
-    with pipeline.open(prompt="a girl", settings=SETTINGS, **options) as clip:
-        return next(iter(clip))[1]
 
 
 def without_controlnet(components):
