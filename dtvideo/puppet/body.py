@@ -100,11 +100,23 @@ def body_scale(reference: Points, target: Points) -> float:
 def back_to_front(points: Points) -> tuple[str, ...]:
     """Return part names from the farthest to the nearest.
 
-    Legs, torso, head, arms; when one ear is seen, the arm of the other side goes behind.
+    Legs, skirt, torso, head, arms; when one ear is seen, the arm of the other side goes behind.
     """
     right, left = known(points[list(EARS)])
+    trunk = ("skirt", "torso", "head")
     if right and not left:
-        return (*LEFT_ARM, *LEFT_LEG, *RIGHT_LEG, "torso", "head", *RIGHT_ARM)
+        return (*LEFT_ARM, *LEFT_LEG, *RIGHT_LEG, *trunk, *RIGHT_ARM)
     if left and not right:
-        return (*RIGHT_ARM, *RIGHT_LEG, *LEFT_LEG, "torso", "head", *LEFT_ARM)
-    return (*RIGHT_LEG, *LEFT_LEG, "torso", "head", *RIGHT_ARM, *LEFT_ARM)
+        return (*RIGHT_ARM, *RIGHT_LEG, *LEFT_LEG, *trunk, *LEFT_ARM)
+    return (*RIGHT_LEG, *LEFT_LEG, *trunk, *RIGHT_ARM, *LEFT_ARM)
+
+
+def way_out(solid: Bool[np.ndarray, "h w"], start: Point, way: Point, limit: float) -> float:
+    """Return how far one can go inside a region, in steps of half a pixel."""
+    steps = np.arange(0, limit, 0.5)
+    columns, rows = np.round(start + steps[:, None] * way).astype(int).T
+    height, width = solid.shape
+    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    inside = np.zeros(len(steps), dtype=bool)
+    inside[within] = solid[rows[within], columns[within]]
+    return limit if inside.all() else float(steps[inside.argmin()])

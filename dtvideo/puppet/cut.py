@@ -11,12 +11,13 @@ from dtvideo.puppet.body import (
     NECK,
     TORSO,
     Limb,
-    Point,
     Points,
     known,
     torso_length,
+    way_out,
 )
 from dtvideo.puppet.head import head_centre
+from dtvideo.puppet.skirt import Skirt
 
 # All in torso lengths, unless a factor is meant; found by trying on drawn characters.
 TORSO_PRIORITY = 0.6  # a limb's own pixels, up to this share of its half width, beat the torso
@@ -59,7 +60,9 @@ class Outline:
     whole: Region
 
 
-def cut_parts(reference: Image, mask: Mask, points: Points, *, ground: Image) -> dict[str, Part]:
+def cut_parts(
+    reference: Image, mask: Mask, points: Points, *, ground: Image, skirt: Skirt | None = None
+) -> dict[str, Part]:
     """Return the parts found, by name: each pixel of the mask belongs to one of them.
 
     mask in [0, 1]. The ground's share is taken out of the soft edge. Under its neighbours a
@@ -67,7 +70,7 @@ def cut_parts(reference: Image, mask: Mask, points: Points, *, ground: Image) ->
     """
     alpha = mask.astype(np.float32)
     picture = _without_ground(reference, alpha, ground)
-    outlines = _outlines(mask > 0.02, mask > 0.5, points)
+    outlines = _outlines(mask > 0.02, mask > 0.5, points, skirt=skirt)
     return {
         name: _part(picture, alpha, outline)
         for name, outline in outlines.items()
@@ -108,7 +111,25 @@ def _without_ground(reference: Image, alpha: Mask, ground: Image) -> Float[np.nd
     return np.asarray(np.clip((mixed - (1 - share) * behind) / np.maximum(share, 0.02), 0, 1))
 
 
-def _outlines(inside: Region, solid: Region, points: Points) -> dict[str, Outline]:
+def arm_region(solid: Region, points: Points) -> Region:
+    """Return where the arms and hands are."""
+    length = torso_length(points)
+    grid, arms = _grid(solid.shape), np.zeros_like(solid)
+    for name, half_width in _half_widths(solid, points, length).items():
+        if name.endswith("arm"):
+            distance, _ = _along_bone(grid, points, LIMBS[name], tip=_tip(LIMBS[name], length))
+            arms |= distance <= half_width
+    return arms
+
+
+def _tip(limb: Limb, length: float) -> float:
+    """Return how far a limb goes on beyond its end, in pixels."""
+    return HAND_LENGTH * length if limb.tip and limb.tip.endswith("hand") else 0.0
+
+
+def _outlines(
+    inside: Region, solid: Region, points: Points, *, skirt: Skirt | None
+) -> dict[str, Outline]:
     """Give each pixel inside to the part whose bone is nearest in half widths."""
     length = torso_length(points)
     grid = _grid(inside.shape)
@@ -124,10 +145,17 @@ def _outlines(inside: Region, solid: Region, points: Points) -> dict[str, Outlin
     along = {}
     for name, half_width in _half_widths(solid, points, length).items():
         limb = LIMBS[name]
-        tip = HAND_LENGTH * length if limb.tip and limb.tip.endswith("hand") else 0.0
-        distance, along[name] = _along_bone(grid, points, limb, tip=tip)
+        distance, along[name] = _along_bone(grid, points, limb, tip=_tip(limb, length))
         scores[name] = distance / half_width
         wholes[name] = distance <= half_width
+    if skirt is not None:
+        above = skirt.above_hem(grid, points)
+        hull = _distance_to_hull(skirt.corners, inside.shape)
+        scores["skirt"] = np.where(above, TORSO_PRIORITY + hull / (TORSO_REACH * length), FAR)
+        wholes["skirt"] = above & (hull <= TORSO_MARGIN * length)
+        for name in scores:
+            if name.endswith(("thigh", "shin")):
+                scores[name] = np.where(above, FAR, scores[name])
     owner = np.stack(list(scores.values())).argmin(axis=0)
     outlines = {}
     for index, name in enumerate(scores):
@@ -156,7 +184,7 @@ def _part(picture: Float[np.ndarray, "h w 3"], alpha: Mask, outline: Outline) ->
     if (outline.whole == outline.own).all():
         return Part(own, None)
     below = outline.whole & (~outline.own | (alpha > OPAQUE))
-    return Part(own, _patch(_spread(picture, outline), alpha * below))
+    return Part(own, _patch(spread(picture, outline.own), alpha * below))
 
 
 def _patch(picture: Float[np.ndarray, "h w 3"], alpha: Mask) -> Patch:
@@ -168,14 +196,14 @@ def _patch(picture: Float[np.ndarray, "h w 3"], alpha: Mask) -> Patch:
     return Patch(np.pad(pixels, ((1, 1), (1, 1), (0, 0))), (left - 1, top - 1))
 
 
-def _spread(picture: Float[np.ndarray, "h w 3"], outline: Outline) -> Float[np.ndarray, "h w 3"]:
-    """Return the picture, pixels that are not the part's own in its nearest own colour."""
+def spread(picture: Float[np.ndarray, "h w 3"], own: Region) -> Float[np.ndarray, "h w 3"]:
+    """Return the picture, pixels that are not a part's own in its nearest own colour."""
     _, labels = cv2.distanceTransformWithLabels(
-        (~outline.own).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        (~own).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     colours = np.zeros((int(labels.max()) + 1, 3), dtype=np.float32)
-    colours[labels[outline.own]] = picture[outline.own]
-    return np.where(outline.own[..., None], picture, colours[labels])
+    colours[labels[own]] = picture[own]
+    return np.where(own[..., None], picture, colours[labels])
 
 
 def _half_widths(solid: Region, points: Points, length: float) -> dict[str, float]:
@@ -206,7 +234,7 @@ def _half_width(solid: Region, points: Points, limb: Limb, *, usual: float) -> f
     found = []
     for share in (0.4, 0.55, 0.7, 0.85):
         place = points[limb.start] + share * bone
-        found.append(min(_way_out(solid, place, side, 2.5 * usual) for side in (across, -across)))
+        found.append(min(way_out(solid, place, side, 2.5 * usual) for side in (across, -across)))
     return float(np.clip(np.median(found), NARROWEST * usual, WIDEST * usual))
 
 
@@ -218,19 +246,8 @@ def _head_radius(solid: Region, points: Points, length: float) -> float:
     up = up / height if height > 1 else np.array([0.0, -1.0])
     side = np.array([-up[1], up[0]])
     ways = (up, (up + side) / np.sqrt(2), (up - side) / np.sqrt(2), side, -side)
-    found = [_way_out(solid, centre, way, 1.5 * length) for way in ways]
+    found = [way_out(solid, centre, way, 1.5 * length) for way in ways]
     return float(np.clip(np.median(found), 0.2 * length, 1.5 * length))
-
-
-def _way_out(solid: Region, start: Point, way: Point, limit: float) -> float:
-    """Return how far one can go inside the mask, in steps of half a pixel."""
-    steps = np.arange(0, limit, 0.5)
-    columns, rows = np.round(start + steps[:, None] * way).astype(int).T
-    height, width = solid.shape
-    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    inside = np.zeros(len(steps), dtype=bool)
-    inside[within] = solid[rows[within], columns[within]]
-    return limit if inside.all() else float(steps[inside.argmin()])
 
 
 def _grid(shape: tuple[int, ...]) -> Float[np.ndarray, "h w 2"]:

@@ -14,6 +14,7 @@ from dtvideo.puppet.body import (
     known,
 )
 from dtvideo.puppet.head import HeadPose, head_centre
+from dtvideo.puppet.skirt import Skirt
 
 # Factors on the body's scale; found by trying on drawn characters.
 NARROWEST_TORSO, WIDEST_TORSO = 0.8, 1.4
@@ -25,7 +26,9 @@ Matrix = Float[np.ndarray, "2 3"]
 Square = Float[np.ndarray, "2 2"]
 
 
-def part_transforms(reference: Points, target: Points, *, scale: float) -> dict[str, Matrix]:
+def part_transforms(
+    reference: Points, target: Points, *, scale: float, skirt: Skirt | None = None
+) -> dict[str, Matrix]:
     """Return each part's affine map from reference to target pixels.
 
     scale: how much larger the body is in the target. Limbs change length but not width, hands
@@ -34,6 +37,8 @@ def part_transforms(reference: Points, target: Points, *, scale: float) -> dict[
     torso = _place_torso(reference, target, scale)
     head = _place_head(reference, target, scale)
     maps = {"torso": torso, "head": torso if head is None else head}
+    if skirt is not None:
+        maps["skirt"] = _place_skirt(reference, target, skirt, scale=scale, torso=torso)
     for name, limb in LIMBS.items():
         parent = maps[limb.parent]
         maps[name] = _place_limb(reference, target, limb, scale=scale, parent=parent)
@@ -108,6 +113,22 @@ def _place_head(reference: Points, target: Points, scale: float) -> Matrix | Non
     if known(reference[NECK]) and known(target[NECK]):
         turn = _turn(centre - reference[NECK], new_centre - target[NECK])
     return _anchored(_rotation(turn) * scale, centre, new_centre)
+
+
+def _place_skirt(
+    reference: Points, target: Points, skirt: Skirt, *, scale: float, torso: Matrix
+) -> Matrix:
+    """Hang a skirt from the hips to the middle of the legs; it widens and turns as the torso."""
+    (top, low), (new_top, new_low) = skirt.bone(reference), skirt.bone(target)
+    if not known(np.stack([top, low, new_top, new_low])).all():
+        return torso
+    bone, way = low - top, new_low - new_top
+    length, new_length = float(np.linalg.norm(bone)), float(np.linalg.norm(way))
+    if min(length, new_length) < 1:
+        return torso
+    along = max(new_length / length, SHORTEST_TORSO * scale)
+    across = scale * _torso_widening(reference, target, scale)
+    return _anchored(_stretch(bone, way, along=along, across=across), top, new_top)
 
 
 def _place_limb(

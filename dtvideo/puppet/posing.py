@@ -6,13 +6,16 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from dtvideo.puppet.ball import beyond_outline, turn_ball
 from dtvideo.puppet.body import Points, back_to_front, body_scale, points_in
-from dtvideo.puppet.cut import Part, Patch, cut_parts, fill_ground
-from dtvideo.puppet.head import Head, HeadPose, find_head
+from dtvideo.puppet.cut import Part, Patch, arm_region, cut_parts, fill_ground
+from dtvideo.puppet.head import Head, find_head
 from dtvideo.puppet.motion import head_transform, part_transforms
+from dtvideo.puppet.skirt import Skirt, find_skirt
 from poses.types import Pose
 
-BALL_RADIUS = 1.15  # of the ball that turns in a head, in radii of the head; by trying
+DETAIL = 2  # parts are cut and moved so much larger than the picture: no jags, less blur
+LARGE = 256  # longest side in pixels of the pictures for which this is worth its time
 
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = Float[np.ndarray, "h w"]
@@ -24,23 +27,36 @@ Matrix = Float[np.ndarray, "2 3"]
 class Puppet:
     """A reference picture cut into parts, ready to take any pose.
 
-    ground: the reference without its character; parts: by name; points: the reference's key
-    points in pixels; head: how it is held there, None where its face is not seen.
+    ground: the reference without its character; parts: by name, cut from it at a side `detail`
+    times as large; points: the reference's key points there; head: how it is held, None where its
+    face is not seen; face: the colours of its patch, going on beyond its outline; skirt: None where
+    the character wears none.
     """
 
     ground: Image
     parts: dict[str, Part]
     points: Points
     head: Head | None
+    face: Float[np.ndarray, "rows columns 3"] | None
+    skirt: Skirt | None
+    detail: int
 
     @classmethod
     def prepare(cls, reference: Image, mask: Mask, reference_pose: Pose) -> "Puppet":
         """Cut the reference into parts and fill the ground behind them; mask in [0, 1]."""
         height, width = mask.shape
-        points = points_in(reference_pose, (width, height))
+        detail = DETAIL if max(height, width) <= LARGE else 1
+        size = (width * detail, height * detail)
+        points = points_in(reference_pose, size)
         ground = fill_ground(reference, mask)
-        parts = cut_parts(reference, mask, points, ground=ground)
-        return cls(ground, parts, points, find_head(points))
+        picture, behind, alpha = (
+            each.repeat(detail, axis=0).repeat(detail, axis=1) for each in (reference, ground, mask)
+        )
+        solid = alpha > 0.5
+        skirt = find_skirt(picture, solid, arm_region(solid, points), points)
+        parts = cut_parts(picture, alpha, points, ground=behind, skirt=skirt)
+        face = beyond_outline(parts["head"].own) if "head" in parts else None
+        return cls(ground, parts, points, find_head(points), face, skirt, detail)
 
     def pose(self, target_pose: Pose) -> UInt8[np.ndarray, "h w 4"]:
         """Return the puppet in a pose: RGBA, straight alpha, as large as the reference."""
@@ -58,22 +74,23 @@ class Puppet:
     def _compose(self, target_pose: Pose) -> Canvas:
         """Lay the guessed shapes first and the parts' own pixels over them, back to front."""
         height, width = self.ground.shape[:2]
-        target = points_in(target_pose, (width, height))
+        size = (width * self.detail, height * self.detail)
+        target = points_in(target_pose, size)
         scale = body_scale(self.points, target)
-        maps = part_transforms(self.points, target, scale=scale)
+        maps = part_transforms(self.points, target, scale=scale, skirt=self.skirt)
         patches = {name: part.own for name, part in self.parts.items()}
         held = None if self.head is None else self.head.follow(target, scale)
-        if self.head is not None and held is not None and "head" in patches:
+        if self.head is not None and held is not None and self.face is not None:
             maps["head"] = head_transform(self.head.pose, held)
-            patches["head"] = _turn_ball(patches["head"], self.head.pose, held)
+            patches["head"] = turn_ball(patches["head"], self.face, self.head.pose, held)
         names = [name for name in back_to_front(target) if name in patches]
-        canvas = np.zeros((height, width, 4), dtype=np.float32)
+        canvas = np.zeros((size[1], size[0], 4), dtype=np.float32)
         for name in names:
             if (below := self.parts[name].below) is not None:
                 _lay(canvas, below, maps[name])
         for name in names:
             _lay(canvas, patches[name], maps[name])
-        return canvas
+        return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def puppet(
@@ -90,26 +107,6 @@ def puppet(
 def coarse_frame(reference: Image, mask: Mask, reference_pose: Pose, target_pose: Pose) -> Image:
     """Lay the puppet in the target pose over the reference's ground, the hole filled."""
     return Puppet.prepare(reference, mask, reference_pose).frame(target_pose)
-
-
-def _turn_ball(patch: Patch, before: HeadPose, after: HeadPose) -> Patch:
-    """Show a head turned from one pose to another, still at its place and tilt.
-
-    Its middle turns as the front of a ball, its rim not at all: hair and ears keep their shape.
-    """
-    rows, columns = np.mgrid[: patch.pixels.shape[0], : patch.pixels.shape[1]]
-    places = np.stack([columns, rows], axis=-1) + patch.origin
-    radius = BALL_RADIUS * before.radius
-    offset = (places - before.centre) / radius * (1, -1)
-    turn = after.tilt - before.tilt  # clockwise; what is laid down will be tilted by it
-    cosine, sine = np.cos(turn), np.sin(turn)
-    offset = offset @ np.array([[cosine, -sine], [sine, cosine]])
-    squared = (offset**2).sum(axis=-1, keepdims=True)
-    surface = np.concatenate([offset, np.sqrt(np.clip(1 - squared, 0, 1))], axis=-1)
-    source = (surface @ after.turn @ before.turn.T)[..., :2] * (1, -1) * radius + before.centre
-    share = np.clip(1 - squared**2, 0, 1)
-    taken = (places + share * (source - places) - patch.origin).astype(np.float32)
-    return Patch(cv2.remap(patch.pixels, taken, None, cv2.INTER_LINEAR), patch.origin)
 
 
 def _lay(canvas: Canvas, patch: Patch, matrix: Matrix) -> None:
