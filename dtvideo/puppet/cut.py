@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from dtvideo.puppet.body import (
     LIMBS,
@@ -28,6 +28,7 @@ TORSO_MARGIN = 0.12  # how far it goes on below its neighbours
 LIMB_SLACK = 1.1  # on the measured half width
 HEAD_SLACK = 1.05  # on the measured radius
 NARROWEST, WIDEST = 0.4, 1.8  # half widths believed, against the usual ones
+SCRAP = 0.2  # of the area of a part's largest piece, below which another is not a part's own
 OPAQUE = 0.98  # soft edges are laid once only
 FAR = 1e4
 
@@ -156,12 +157,31 @@ def _outlines(
         for name in scores:
             if name.endswith(("thigh", "shin")):
                 scores[name] = np.where(above, FAR, scores[name])
-    owner = np.stack(list(scores.values())).argmin(axis=0)
+    owner = _in_one_piece(np.stack(list(scores.values())).argmin(axis=0), inside, len(scores))
     outlines = {}
     for index, name in enumerate(scores):
         own = inside & (owner == index)
         outlines[name] = Outline(own, own | (inside & wholes.get(name, own)))
     return _split_tips(outlines, along, points)
+
+
+def _in_one_piece(
+    owner: Int[np.ndarray, "h w"], inside: Region, count: int
+) -> Int[np.ndarray, "h w"]:
+    """Give small pieces that hang apart from their part to what lies around most of them."""
+    settled = owner.copy()
+    for part in range(count):
+        own = (inside & (owner == part)).astype(np.uint8)
+        pieces, labels, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=4)
+        areas = stats[:, cv2.CC_STAT_AREA]
+        for piece in range(1, pieces):
+            if areas[piece] < SCRAP * areas[1:].max():
+                scrap = labels == piece
+                rim = cv2.dilate(scrap.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+                around = np.bincount(owner[rim & inside & (owner != part)], minlength=count)
+                if around.any():
+                    settled[scrap] = around.argmax()
+    return settled
 
 
 def _split_tips(

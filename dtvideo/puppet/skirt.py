@@ -103,7 +103,7 @@ def _widths(
 
 def _step_of(widths: Heights, *, end: int) -> float | None:
     """Return the height at which the outline steps in most, while the legs are covered."""
-    best = LEAST_STEP, None
+    best: tuple[float, float | None] = (LEAST_STEP, None)
     first = int(np.searchsorted(HEIGHTS, HIGHEST_HEM - 1e-6))
     for index in range(first, min(end + 2, len(HEIGHTS) - 4)):
         above, below = widths[index - 4 : index + 1].max(), widths[index + 1 : index + 4].min()
