@@ -17,6 +17,7 @@ from dtvideo.files import atomic_path
 from dtvideo.images import save_png
 
 LATENTS = "latents"
+QUICK = 1  # compression of frames that lie here for a while only
 
 
 class FrameStore:
@@ -33,7 +34,7 @@ class FrameStore:
 
         with atomic_path(self._latents_path(index)) as temporary:
             save_file({LATENTS: latents.detach().cpu().contiguous()}, temporary)
-        save_png(self.frame_path(index), frame)
+        save_png(self.frame_path(index), frame, compression=QUICK)
         if index > 0:
             self._latents_path(index - 1).unlink(missing_ok=True)
 

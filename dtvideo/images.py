@@ -129,15 +129,22 @@ def picture_files(path: Path) -> tuple[Path, ...]:
 
 
 def save_png(
-    path: Path, image: UInt8[np.ndarray, "h w *c"], *, text: Mapping[str, str] | None = None
+    path: Path,
+    image: UInt8[np.ndarray, "h w *c"],
+    *,
+    text: Mapping[str, str] | None = None,
+    compression: int = COMPRESSION,
 ) -> None:
-    """Save grey, RGB or RGBA as PNG, whole or not at all; equal pictures give equal bytes."""
+    """Save grey, RGB or RGBA as PNG, whole or not at all; equal pictures give equal bytes.
+
+    compression: 0, large and quick, to 9.
+    """
     information = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         information.add_itxt(key, value)
     with atomic_path(path) as temporary:
         Image.fromarray(np.ascontiguousarray(image)).save(
-            temporary, format="PNG", compress_level=COMPRESSION, pnginfo=information
+            temporary, format="PNG", compress_level=compression, pnginfo=information
         )
 
 

@@ -39,7 +39,7 @@ class Backdrop:
     @classmethod
     def prepare(cls, kind: str | Colour, reference: Reference) -> "Backdrop":
         """Learn the ground and the silhouette from the reference."""
-        return cls(kind, Puppet.prepare(reference.image, reference.mask, reference.pose))
+        return cls(kind, reference.puppet)
 
     def lay(self, frame: Picture, pose: Pose, driving: Plate | None) -> UInt8[np.ndarray, "h w c"]:
         """Return the frame over the backdrop; RGBA with straight alpha when it is transparent."""

@@ -324,6 +324,7 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         default=1.0,
         help="weight of the previous frame's features (1)",
     )
+    group.add_argument("--upscale", metavar="N", type=int, help="larger frames, 1 to 8 times")
     group.add_argument(
         "--puppet",
         metavar="S",

@@ -72,6 +72,8 @@ class RenderJob(CharacterJob):
     """How many times a reference token counts in self-subject attention."""
     previous_weight: float = 1.0
     """How many times a token of the previous frame counts."""
+    upscale: int | None = None
+    """How many times larger than the model's the frames become; by the reference when absent."""
     puppet: float | None = None
     """Share of noise, above 0 to 1, over the coarse frame in the beginning; 1 when absent."""
     detector: str = "mediapipe"
@@ -335,6 +337,7 @@ def _check_sources(job: RenderJob) -> None:
 
 def _check_numbers(job: RenderJob) -> None:
     check_range("--prev-weight", job.previous_weight, 0, 1000)
+    check_range("--upscale", job.upscale, 1, 8)
     check_range("--puppet", job.puppet, 0.001, 1)
     check_range("--fps", job.rate, Fraction(1, 10), 1000)
     check_range("--max-frames", job.max_frames, 1, 10**9)

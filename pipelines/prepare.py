@@ -6,6 +6,7 @@ person's key points, one pose for each frame, fitted to the reference.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from math import sqrt
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from jaxtyping import Float32, UInt8
 
 from dtvideo.errors import MediaError
 from dtvideo.images import LoadedImage, Placement, fit_to, load_image, place, resize
+from dtvideo.puppet import Puppet
 from dtvideo.segmentation import find_mask
 from dtvideo.video import VideoInfo
 from pipelines.character_job import CharacterJob
@@ -63,6 +65,11 @@ class Reference:
     person: int = 0
     """The index of the one who is used."""
     notices: tuple[str, ...] = ()
+
+    @cached_property
+    def puppet(self) -> Puppet:
+        """The character cut into limbs, made when it is first needed."""
+        return Puppet.prepare(self.image, self.mask, self.pose)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,17 @@ class Prepared:
     pipeline: AnimationBase
     settings: ClipSettings
     size: tuple[int, int]
+    """Width and height of the frames, of which `reference` and `driver` are told."""
+    upscale: int
+    """How many times larger they are than the model makes them."""
     reference: Reference
     driver: Driver
     info: VideoInfo | None
     sidecar: Sidecar
     features: ReferenceFeatures
     """What clips of the same character share."""
+
+    @property
+    def model_size(self) -> tuple[int, int]:
+        """Width and height of the pictures that the model makes."""
+        return self.size[0] // self.upscale, self.size[1] // self.upscale

@@ -66,7 +66,7 @@ class QualityMeter:
     def figures(self) -> dict[str, object]:
         """Return plain values for the side-car; what cannot be measured is None."""
         reference = self._reference
-        puppet = Puppet.prepare(reference.image, reference.mask, reference.pose)
+        puppet = reference.puppet
         masks = {k: _mask(frame, puppet, self._poses[k]) for k, frame in self._kept.items()}
         shown = {k: _over(frame, puppet.ground) for k, frame in self._kept.items()}
         return {

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from dtvideo.files import check_input
-from dtvideo.images import LoadedImage
+from dtvideo.images import LoadedImage, resize
 from dtvideo.video import VideoInfo
 from pipelines.background import Backdrop
 from pipelines.base import AnimationBase
@@ -20,6 +20,7 @@ from pipelines.character_job import plain
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
 from pipelines.deliver import check_inputs, check_outputs, has_sound, is_there, plates, publish
+from pipelines.enlarge import Enlarger, choose_upscale
 from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob
 from pipelines.kept import Kept
@@ -64,6 +65,7 @@ class _Setup:
     pipeline: AnimationBase
     settings: ClipSettings
     size: tuple[int, int]
+    upscale: int
     loaded: LoadedImage
     info: VideoInfo | None
     sidecar: Sidecar
@@ -130,6 +132,14 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
         native=native_side(pipeline),
         multiple=pipeline.size_multiple,
     )
+    upscale = choose_upscale(
+        loaded.rgb.shape[1::-1],
+        size,
+        requested=job.upscale,
+        free=job.size is None,
+        refines=pipeline.is_coarse_conditioned,
+    )
+    size = (size[0] * upscale, size[1] * upscale)
     sidecar.notices.extend(notices)
     if info is not None and not job.resume:
         frames = len(chosen_indices(job, info.frames))
@@ -137,10 +147,11 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
     sidecar.settings = {
         "clip": plain(asdict(settings)),
         "size": list(size),
+        "upscale": upscale,
         "threads": environment()["threads"],
         "signed": job.credentials is not None,
     }
-    return _Setup(pipeline, settings, size, loaded, info, sidecar)
+    return _Setup(pipeline, settings, size, upscale, loaded, info, sidecar)
 
 
 def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> Prepared:
@@ -160,7 +171,15 @@ def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> P
     }
     sidecar.driver = driver.report
     return Prepared(
-        setup.pipeline, setup.settings, setup.size, reference, driver, info, sidecar, kept.features
+        setup.pipeline,
+        setup.settings,
+        setup.size,
+        setup.upscale,
+        reference,
+        driver,
+        info,
+        sidecar,
+        kept.features,
     )
 
 
@@ -227,6 +246,7 @@ def _render_frames(job: RenderJob, prepared: Prepared, work: Work, progress: Pro
     if first:
         progress.notice(f"goes on at frame {first} of {len(driver)}")
     backdrop = Backdrop.prepare(job.background, prepared.reference)
+    enlarger = Enlarger(prepared.reference.puppet) if prepared.upscale > 1 else None
     behind = islice(plates(job, prepared, needed=job.background == "driver"), first, None)
     before = driver.fitted[first - 1] if first else None
     with (
@@ -235,7 +255,9 @@ def _render_frames(job: RenderJob, prepared: Prepared, work: Work, progress: Pro
     ):
         for (index, image), plate in zip(clip, behind, strict=False):
             assert clip.state.latents is not None
-            frame = backdrop.lay(image, driver.fitted[index], plate)
+            pose = driver.fitted[index]
+            large = image if enlarger is None else enlarger.enlarge(image, pose)
+            frame = backdrop.lay(large, pose, plate)
             work.frames.add(index, frame, clip.state.latents)
             advance()
 
@@ -251,10 +273,10 @@ def _tell_people(job: RenderJob, prepared: Prepared, progress: Progress) -> None
 
 def open_clip(job: RenderJob, prepared: Prepared) -> Clip:
     """Return the clip that yields (index, image) for every frame of a prepared job."""
-    reference = prepared.reference
+    reference, size = prepared.reference, prepared.model_size
     return prepared.pipeline.open(
-        reference=reference.image,
-        mask=reference.mask,
+        reference=resize(reference.image, size),
+        mask=resize(reference.mask, size),
         reference_pose=reference.pose,
         poses=prepared.driver.fitted,
         prompt=job.prompt,

@@ -1,0 +1,77 @@
+"""Frames larger than the model makes them: what is finer comes from the reference.
+
+The model decides all that it can show at its own size. Finer than that, a frame shows what the
+reference's limbs show, moved into the pose, where both agree; where the model made something else,
+for example what the reference hides, it stays as coarse as it is.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from dtvideo.errors import UsageError
+from dtvideo.puppet import Puppet
+from poses.types import Pose
+
+MOST = 4
+"""How many times larger frames become unasked, at most."""
+SAME, OTHER = 10.0, 40.0
+"""Difference of model and puppet, in levels, up to which they agree, and from which on not."""
+
+Picture = UInt8[np.ndarray, "h w 3"]
+Colours = Float32[np.ndarray, "h w 3"]
+
+
+def choose_upscale(
+    source: tuple[int, int],
+    size: tuple[int, int],
+    *,
+    requested: int | None,
+    free: bool,
+    refines: bool,
+) -> int:
+    """Return how many times larger than `size`, the model's, frames become.
+
+    Unasked, up to `MOST` times, as long as the source has so much detail; once where the size is
+    not `free` but asked for, and of models that refine no coarse frame.
+    Raises: UsageError M11 when a model that cannot is asked for more.
+    """
+    if requested is not None:
+        if requested > 1 and not refines:
+            problem = "needs a model that refines coarse frames"
+            raise UsageError("M11", "--upscale", problem, "leave it out, or use --model toon")
+        return requested
+    if not (refines and free):
+        return 1
+    return int(np.clip(min(source[0] // size[0], source[1] // size[1]), 1, MOST))
+
+
+@dataclass(frozen=True, eq=False)
+class Enlarger:
+    """Makes a clip's frames as large as its puppet."""
+
+    puppet: Puppet
+
+    def enlarge(self, frame: UInt8[np.ndarray, "low_h low_w 3"], pose: Pose) -> Picture:
+        """Return the frame of a pose at the puppet's size."""
+        fine = self.puppet.frame(pose).astype(np.float32)
+        made = frame.astype(np.float32)
+        shown = _resized(fine, made.shape, cv2.INTER_AREA)
+        detail = fine - _resized(shown, fine.shape, cv2.INTER_CUBIC)
+        trust = _resized(_agreement(made, shown), fine.shape, cv2.INTER_LINEAR)
+        large = _resized(made, fine.shape, cv2.INTER_CUBIC) + trust[..., None] * detail
+        return np.asarray(large.round().clip(0, 255), dtype=np.uint8)
+
+
+def _agreement(made: Colours, shown: Colours) -> Float32[np.ndarray, "h w"]:
+    """Return how far two pictures agree, from 0 to 1, about each pixel."""
+    apart = cv2.GaussianBlur(np.abs(made - shown).max(axis=2), (3, 3), 0)
+    return np.asarray(((OTHER - apart) / (OTHER - SAME)).clip(0, 1), np.float32)
+
+
+def _resized(
+    picture: Float[np.ndarray, "..."], shape: tuple[int, ...], how: int
+) -> Float[np.ndarray, "..."]:
+    return np.asarray(cv2.resize(picture, (shape[1], shape[0]), interpolation=how))
