@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
-from dtvideo.puppet.body import EARS, EYES, FACE, NECK, Point, Points, known
+from dtvideo.puppet.body import EARS, EYES, FACE, HIPS, NECK, Point, Points, known
 
 SPOTS = (0, *EYES, *EARS, NECK)
 """The joints of a head, nose first; the neck, which turns with it, is last."""
@@ -29,6 +29,8 @@ SPREADS = np.array((0.06, 0.06, 0.06, 0.06, 0.06, 0.15))  # errors expected of a
 HORIZONS = np.array((-0.05, -0.05, -0.05, -0.3, -0.3))  # a joint nearer than this is seen
 HORIZON_SLACK = 0.1  # joints that are seen a little beyond it are forgiven
 UPRIGHT_PITCH, UPRIGHT_ROLL = 0.5, 1.8  # radians that heads usually nod and tilt
+FARTHEST_ROLL, ROLL_SLACK = 1.3, 0.05  # farther from the body's and the picture's up no head tilts
+CONTRADICTION = 50.0  # weighted squares from which on points are not those of one head
 LEAST_SEEN = 2  # points of the face, without which nothing is told
 
 FIRST_STEP = np.radians(10)  # of the search in yaw
@@ -65,7 +67,9 @@ class Head:
     places: Places
 
     def follow(self, points: Points, scale: float) -> HeadPose | None:
-        """Return how this head is held elsewhere, `scale` times as large; None if it is not told.
+        """Return how this head is held elsewhere, `scale` times as large.
+
+        None if it is not told, or what is told contradicts itself.
 
         points: of the other picture.
         """
@@ -96,24 +100,28 @@ def head_centre(points: Points) -> Point:
 def _fit(points: Points, places: Places, *, radius: float | None = None) -> HeadPose | None:
     """Return the turn, centre and (unless given) radius that bring places onto points best.
 
+    None where too little is seen, or what is seen contradicts itself: on drawn characters the best
+    turn costs 13 at most in 99 of 100 frames, with left and right exchanged 90 and more.
     Yaw and pitch are searched on a grid that becomes finer; the rest follows in closed form.
     """
     seen = known(points[list(SPOTS)])
     if seen[:-1].sum() < LEAST_SEEN:
         return None
     goals = np.where(seen[:, None], points[list(SPOTS)] * (1, -1), 0.0) @ (1, 1j)
-    weights = seen / SPREADS**2
+    weights, lean = seen / SPREADS**2, _lean(points)
     step, yaws, pitches = FIRST_STEP, np.arange(-np.pi, np.pi, FIRST_STEP), PITCHES
     for _ in range(ROUNDS):
         turns = _turns(np.repeat(yaws, len(pitches)), np.tile(pitches, len(yaws)))
         turned = np.einsum("kij,nj->kni", turns, places)
         factors, centres, errors = _align(turned, goals, weights, radius=radius)
-        costs = errors + _unlikely(turned, factors, seen=seen)
+        costs = errors + _unlikely(turned, factors, seen=seen, lean=lean)
         costs += (np.tile(pitches, len(yaws)) / UPRIGHT_PITCH) ** 2
         best = int(costs.argmin())
         yaw, pitch = yaws[best // len(pitches)], pitches[best % len(pitches)]
         step /= 3
         yaws, pitches = yaw + step * np.arange(-3, 4), pitch + 1.5 * step * np.arange(-3, 4)
+    if costs[best] > CONTRADICTION:
+        return None
     factor, centre = factors[best], centres[best]
     roll = factor / abs(factor)
     rolled = np.array([[roll.real, -roll.imag, 0], [roll.imag, roll.real, 0], [0, 0, 1]])
@@ -154,12 +162,25 @@ def _align(
     return factors, middle - factors * middles, left**2 @ weights
 
 
+def _lean(points: Points) -> complex:
+    """Return the direction from the hips to the neck, y up; upright where it is not known."""
+    spine = points[NECK] - points[list(HIPS)].mean(axis=0)
+    length = float(np.linalg.norm(spine))
+    return complex(*(spine * (1, -1) / length)) if length > 0 else 1j
+
+
 def _unlikely(
-    turned: Turned, factors: Plane, *, seen: Bool[np.ndarray, " 6"]
+    turned: Turned, factors: Plane, *, seen: Bool[np.ndarray, " 6"], lean: complex
 ) -> Float[np.ndarray, " k"]:
-    """Return what speaks against each turn: joints seen behind, hidden ones ahead, a large tilt."""
+    """Return what speaks against each turn: joints seen behind, hidden ones ahead, a large tilt.
+
+    lean: of the body; a head that is tilted far against both it and the picture is none.
+    """
     depths = turned[:, :-1, 2]
     behind = np.maximum(HORIZONS - depths, 0)
     ahead = np.maximum(depths - HORIZONS - HORIZON_SLACK, 0)
     wrong = np.where(seen[:-1], behind, ahead) / HORIZON_SLACK
-    return np.asarray((wrong**2).sum(axis=1) + (np.angle(factors) / UPRIGHT_ROLL) ** 2)
+    rolls = np.angle(factors)
+    tilts = np.minimum(np.abs(rolls), np.abs(np.angle(factors * 1j / lean)))
+    too_far = np.maximum(tilts - FARTHEST_ROLL, 0) / ROLL_SLACK
+    return np.asarray((wrong**2).sum(axis=1) + (rolls / UPRIGHT_ROLL) ** 2 + too_far**2)

@@ -63,6 +63,26 @@ def test_a_head_is_followed_at_another_size() -> None:
     assert later.radius == pytest.approx(2 * RADIUS)
 
 
+def test_a_face_with_its_sides_exchanged_is_not_turned_upside_down() -> None:
+    """A detector that takes a front for a back sees nose and eyes all the same."""
+    head = find_head(turned(0))
+    assert head is not None
+    exchanged = turned(0)[[*range(14), LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR]]
+    later = head.follow(exchanged, 1.0)
+    assert later is None or later.turn[1, 1] > 0.5
+    np.testing.assert_allclose(head_centre(exchanged), CENTRE, atol=4)
+
+
+def test_a_head_that_hangs_from_a_body_upside_down_is_found_so() -> None:
+    points = turned(0, roll=180)
+    points[[8, 11]] = points[NECK] + (-8, -30), points[NECK] + (8, -30)
+    head = find_head(points)
+    assert head is not None
+    assert abs(np.degrees(head.pose.tilt)) == pytest.approx(180, abs=3)
+    points[[8, 11]] = points[NECK] + (8, 30), points[NECK] + (-8, 30)
+    assert find_head(points) is None
+
+
 def test_without_a_face_there_is_no_head_and_one_point_is_its_own_middle() -> None:
     bare = turned(0, hidden=(NOSE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR))
     assert find_head(bare) is None
