@@ -25,6 +25,7 @@ TORSO_REACH = 0.25  # how far beyond its corners the torso competes for pixels
 HEAD_REACH = 0.4  # how far beyond its circle the head competes: hair, but never a hand
 HAND_LENGTH = 0.2  # how far a forearm goes on beyond its wrist
 TORSO_MARGIN = 0.12  # how far it goes on below its neighbours
+TIP_MARGIN = 0.06  # how far a limb goes on below its hand or foot
 LIMB_SLACK = 1.1  # on the measured half width
 HEAD_SLACK = 1.05  # on the measured radius
 NARROWEST, WIDEST = 0.4, 1.8  # half widths believed, against the usual ones
@@ -192,10 +193,11 @@ def _split_tips(
     for name, share in along.items():
         limb = LIMBS[name]
         if limb.tip:
-            pixel = 1 / max(float(np.linalg.norm(points[limb.end] - points[limb.start])), 1.0)
+            bone = max(float(np.linalg.norm(points[limb.end] - points[limb.start])), 1.0)
+            end = 1 + TIP_MARGIN * torso_length(points) / bone
             whole = outlines[name]
             split[limb.tip] = Outline(whole.own & (share > 1), whole.whole & (share > 1))
-            split[name] = Outline(whole.own & (share <= 1), whole.whole & (share < 1 + pixel))
+            split[name] = Outline(whole.own & (share <= 1), whole.whole & (share < end))
     return split
 
 
