@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -165,3 +166,21 @@ def test_poses_are_extracted_from_a_real_clip(capsys, make_video, tmp_path):
     assert (code, out.strip()) == (0, str(output)), err
     assert "people in 3 of 3 frames" in err
     assert len(read_poses(output)) == 3
+
+
+def test_json_progress_is_the_only_thing_on_standard_error(stage, tiny_model, tmp_path):
+    """MediaPipe's threads tell of their start when they like; every one of them is silent."""
+    words = [str(stage / "hero.png"), str(ROOT / "examples" / "dance.mp4"), "--frames", "0-1",
+             "--ref-pose", str(stage / "pose.json"), "--model", str(tiny_model), "--no-cache",
+             "--size", "32x32", "-o", str(tmp_path / "x.mp4"), "--progress", "json"]  # fmt: skip
+    finished = subprocess.run(
+        [sys.executable, "-c", f"import cli; cli.animate({words!r})"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    stages = [json.loads(line).get("stage") for line in finished.stderr.splitlines()]
+    assert {"find poses", "render", "write"} <= set(stages)
+    assert finished.stdout.split()[0] == str(tmp_path / "x.mp4")
