@@ -82,19 +82,16 @@ def _interrupt(*_: object) -> NoReturn:
 
 def report(error: Exception) -> int:
     """Tell an error in one line and return its exit code; a bug's details go to a file."""
-    from dtvideo.errors import lacks_memory
-    from poses.errors import ExplainedError
+    from dtvideo.errors import explained
 
-    if isinstance(error, ExplainedError):
-        for line in getattr(error, "details", ()):
-            _tell(line)
-        _tell(str(error))
-        return error.exit_code
-    if lacks_memory(error):
-        _tell("error[F4]: memory: there is too little · lower --memory, --size or --cache-memory")
-        return 7
-    _tell(_save_traceback(error))
-    return 1
+    known = explained(error, when_memory_lacks="lower --memory, --size or --cache-memory")
+    if known is None:
+        _tell(_save_traceback(error))
+        return 1
+    for line in getattr(known, "details", ()):
+        _tell(line)
+    _tell(str(known))
+    return known.exit_code
 
 
 def animate_command(arguments: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ def load_settings(kind: type[Settings], path: Path) -> Settings:
         raise UsageError(
             "C1", path, f"cannot be read ({error.strerror})", "check the path"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise UsageError("C2", path, f"is not TOML: {error}", "mend that line") from None
     return change_settings(kind(), values, origin=path)
 
@@ -62,6 +62,8 @@ def change_settings(settings: Settings, values: Mapping[str, Any], *, origin: ob
 
 def _checked(value: Any, kind: Any, *, key: str, origin: object) -> Any:
     """Return a value if it is of its field's type; a whole number may stand for a decimal one."""
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise UsageError("C4", origin, f"{key} is out of all ranges", "TOML has 64 bits for it")
     is_truth = isinstance(value, bool)
     if isinstance(value, ACCEPTED.get(kind, ())) and is_truth == (kind is bool):
         return kind(value)

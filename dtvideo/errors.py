@@ -11,6 +11,9 @@ ExplainedError (poses.errors)
     └── OutputError      exit 8   the output exists or another run holds it
 """
 
+import errno
+import os
+
 from poses.errors import ExplainedError
 
 
@@ -52,6 +55,22 @@ class OutputError(DtvideoError):
     """The output is there already, is an input, or is held by another run."""
 
     exit_code = 8
+
+
+def explained(error: Exception, *, when_memory_lacks: str) -> ExplainedError | None:
+    """Return an error as one of ours; None for one whose cause we do not know: a bug.
+
+    when_memory_lacks: what to do then.
+    """
+    if isinstance(error, ExplainedError):
+        return error
+    if lacks_memory(error):
+        return ResourceError("F4", "memory", "there is too little", when_memory_lacks)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = os.fsdecode(error.filename or "a name")
+        remedy = "give a shorter one; that of a result by -o"
+        return UsageError("F11", f"{name[:40]}...", "is too long a name for this disk", remedy)
+    return None
 
 
 def lacks_memory(error: BaseException) -> bool:

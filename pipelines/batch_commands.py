@@ -15,6 +15,7 @@ from typing import Any
 from pipelines.farm_commands import add_manifest, add_otio
 
 SOME_FAILED = 6
+INTERRUPTED = 130
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
@@ -146,7 +147,7 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     if cancelled:
         _tell(f"cancelled, until `dtvideo batch retry`: {', '.join(cancelled)}")
     if not failed:
-        return 0
+        return INTERRUPTED if cancelled else 0
     _tell(f"{len(failed)} of {len(clips)} clips failed:")
     for message, names in by_message(failed).items():
         _tell(f"{message}\n    {', '.join(names)}")

@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 
 BEAT_SECONDS = 0.5
-FEWER = "there is too little for this clip · run fewer workers, or give it cache_memory"
+FEWER = "run fewer workers, or give the clip cache_memory"
 TERMINATED = 143
 BUG = 1
 
@@ -49,18 +49,15 @@ def serve(connection: Connection, *, threads: int, log: Path, device: str | None
 
 def _answer(settings: dict[str, Any], connection: Connection, kept: Any) -> tuple[Any, ...]:
     """Render one job and say how it ended."""
-    from dtvideo.errors import lacks_memory
+    from dtvideo.errors import explained
     from pipelines.job import job_from_plain
     from pipelines.render import render
-    from poses.errors import ExplainedError
 
     try:
         result = render(job_from_plain(settings), PipeProgress(connection), kept=kept)
-    except ExplainedError as error:
-        return "failed", error.exit_code, str(error)
     except Exception as error:
-        if lacks_memory(error):
-            return "failed", 7, f"error[F4]: memory: {FEWER}"
+        if known := explained(error, when_memory_lacks=FEWER):
+            return "failed", known.exit_code, str(known)
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         faulthandler.dump_traceback()
         return "failed", BUG, f"error[X1]: {type(error).__name__}: {error} · a bug; see the log"

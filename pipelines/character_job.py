@@ -3,7 +3,6 @@
 `RenderJob` adds a motion to it, `GenerateJob` pictures from words.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -146,7 +145,7 @@ def refusal(flag: str, value: object, remedy: str) -> UsageError:
 
 def check_range(flag: str, value: Number | None, low: Number, high: Number) -> None:
     """Refuse a number outside its limits; None is no number."""
-    if value is None or (math.isfinite(value) and low <= value <= high):
+    if value is None or low <= value <= high:
         return
     raise UsageError("M11", flag, f"{value} is out of range", f"give a value from {low} to {high}")
 

@@ -1,6 +1,5 @@
 """How a clip is rendered: the settings that a person may change."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -94,5 +93,5 @@ def _check_start(strength: float, steps: int, *, coarse: bool) -> None:
 
 
 def _check_range(name: str, value: float | int, low: float | int, high: float | int) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
+    if not low <= value <= high:
         raise UsageError("M11", name, f"is {value}", f"give a value from {low} to {high}")

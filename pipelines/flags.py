@@ -169,33 +169,25 @@ def add_character(group: argparse._ArgumentGroup) -> None:
 
 def _add_added_files(group: argparse._ArgumentGroup) -> None:
     """Add the files that a model takes besides its own; each may be given several times."""
-    group.add_argument(
-        "--lora",
-        dest="loras",
-        metavar="FILE:SCALE",
-        type=reader("parse_lora"),
-        action="append",
-        default=[],
-        help="may be given several times",
-    )
-    group.add_argument(
-        "--embedding",
-        dest="embeddings",
-        metavar="FILE:WORD",
-        type=reader("parse_embedding"),
-        action="append",
-        default=[],
-        help="a textual inversion, and how prompts call it (the file's own word)",
-    )
-    group.add_argument(
-        "--ip-adapter",
-        dest="ip_adapters",
-        metavar="FILE:SCALE",
-        type=reader("parse_ip_adapter"),
-        action="append",
-        default=[],
-        help="lets a Stable Diffusion model see the character, without training (0.3)",
-    )
+    for flag, form, text in (
+        ("--lora", "FILE:SCALE", "may be given several times"),
+        ("--embedding", "FILE:WORD", "a textual inversion, and how prompts call it (its own word)"),
+        (
+            "--ip-adapter",
+            "FILE:SCALE",
+            "lets a Stable Diffusion model see the character, without training (0.3)",
+        ),
+    ):
+        name = flag.removeprefix("--").replace("-", "_")
+        group.add_argument(
+            flag,
+            dest=f"{name}s",
+            metavar=form,
+            type=reader(f"parse_{name}"),
+            action="append",
+            default=[],
+            help=text,
+        )
 
 
 def _add_delivery(group: argparse._ArgumentGroup) -> None:

@@ -22,6 +22,8 @@ def read_frame_set(text: str) -> str:
     """
     written = re.sub(r"[\s,]+", ",", text.strip().strip(","))
     written = re.sub(r",*-,*", "-", written)
+    if re.search(r"\d{10}", written):
+        raise _refusal(text, "cannot be read")
     if re.search(r"[:y]", written):
         raise _refusal(text, "says : or y, which other tools read otherwise; x steps")
     frames = frame_numbers(written)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dtvideo.errors import UsageError
+from dtvideo.models.sources import is_toon
 from pipelines.character_job import MAX_SEED, CharacterJob, check_range
 
 MOST_PICTURES = 1000
@@ -56,7 +57,7 @@ class GenerateJob(CharacterJob):
         Pictures do not see each other. What all of them share, the reference's noise and the
         choices of the guidance, is that of seed 0: their seeds are numbers of frames.
         """
-        weight = DRAWN_WEIGHT if self.model == "toon" else NATURAL_WEIGHT
+        weight = DRAWN_WEIGHT if is_toon(self.model) else NATURAL_WEIGHT
         changes = super().clip_changes()
         return {
             **changes,

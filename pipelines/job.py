@@ -26,6 +26,7 @@ from pipelines.character_job import (
 )
 from pipelines.frame_set import read_frame_set
 from poses.details import FaceChoice
+from poses.rates import read_rate
 from poses.select import NAMED_CHOICES, PersonChoice
 
 STUDIO_FIRST = 1001
@@ -211,7 +212,7 @@ def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> Rende
     for name in PATH_SETTINGS & read.keys():
         read[name] = beside / read[name]
     if "rate" in read:
-        read["rate"] = Fraction(read["rate"])
+        read["rate"] = parse_rate(str(read["rate"]))
     for name in ("size", "frames", "background", "person", "reference_person"):
         if isinstance(read.get(name), list):
             read[name] = tuple(read[name])
@@ -252,14 +253,8 @@ def parse_frames(text: str) -> FrameRange | str:
 
 def parse_rate(text: str) -> Fraction:
     """Read `25`, `30000/1001` or `29.97`; the well-known decimals become exact fractions."""
-    known = {
-        "23.976": Fraction(24000, 1001),
-        "23.98": Fraction(24000, 1001),
-        "29.97": Fraction(30000, 1001),
-        "59.94": Fraction(60000, 1001),
-    }
     try:
-        return known[text.strip()] if text.strip() in known else Fraction(text.strip())
+        return read_rate(text)
     except (ValueError, ZeroDivisionError):
         raise refusal("--fps", text, "write a number or a fraction, such as 30000/1001") from None
 
@@ -319,7 +314,7 @@ def _scaled(flag: str, text: str, default: float) -> tuple[str, float]:
 
 def parse_bytes(text: str) -> int:
     """Read an amount of memory: `800M`, `4G`, `1.5GB` or a number of bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower())
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower())
     if not match:
         raise refusal("--cache-memory", text, "write an amount such as 800M or 4G")
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))

@@ -16,7 +16,7 @@ from dtvideo.models.controlnets import find_controlnet, load_controlnet
 from dtvideo.models.index import CLASSES, ModelIndex, read_index
 from dtvideo.models.placement import choose_device, choose_dtype, place
 from dtvideo.models.single_file import load_single_file, open_single_file
-from dtvideo.models.sources import TOON, ModelSource, find_model
+from dtvideo.models.sources import TOON, ModelSource, find_model, is_toon
 from dtvideo.models.weights import weight_files
 from pipelines.adapters import add_adapters
 from pipelines.animate import AnimationPipeline
@@ -96,7 +96,7 @@ def load_pipeline(
 
 def _precision(model: str, dtype: str, where: torch.device) -> torch.dtype:
     """Return the number type of a model; the built-in one is small enough for float32."""
-    return choose_dtype("float32" if (model, dtype) == (TOON, "auto") else dtype, where)
+    return choose_dtype("float32" if dtype == "auto" and is_toon(model) else dtype, where)
 
 
 def _assemble(

@@ -18,6 +18,7 @@ from dtvideo.files import check_input
 MAXIMUM_BYTES = 8 * 2**20
 MAXIMUM_DEPTH = 12
 MAXIMUM_NODES = 200_000
+LONGEST_NUMBER = 40
 CORE = "tag:yaml.org,2002:"
 NOTHING_STARTED = "nothing was started"
 SCALARS = ("str", "int", "float", "bool", "null")
@@ -200,12 +201,15 @@ def _scalar(node: yaml.ScalarNode, faults: list[Fault]) -> Any:
     """Return text, a number, a truth value or None; dates stay text."""
     if node.tag.removeprefix(CORE) not in SCALARS:
         return node.value
+    kind = node.tag.removeprefix(CORE)
     loader = yaml.SafeLoader("")
     try:
+        if kind in ("int", "float") and len(node.value) > LONGEST_NUMBER:
+            raise ValueError("too many digits")  # 1:1:1:... takes their square in time
         return loader.construct_object(node)
     except (ValueError, LookupError):
-        kind = node.tag.removeprefix(CORE)
-        faults.append(Fault(node.start_mark.line + 1, f"{node.value!r} is no {kind}"))
+        shown = repr(node.value[:LONGEST_NUMBER])
+        faults.append(Fault(node.start_mark.line + 1, f"{shown} is no {kind}"))
         return None
     finally:
         loader.dispose()

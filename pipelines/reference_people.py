@@ -23,6 +23,7 @@ MINIMUM_INSIDE = 0.6
 EDGE = 1 / 64  # of the shorter side: what is painted over around a figure
 GAP, LEAST_HEIGHT = 0.15, 0.5  # in heights of a person: to the next, and of the next
 SURE, SURE_JOINTS = 0.7, 12  # of who is looked for beside a person
+LEAST_STRIP = 16  # pixels
 MARGIN = 0.1  # of a figure's height, around it, when it is looked at alone
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -143,7 +144,27 @@ def _find(detector: PoseDetector, image: Picture, figures: tuple[Figure, ...]) -
     if len(found) < 2 and len(figures) > 1:
         alone = [_look_at(detector, image, figure, figures) for figure in figures]
         return [pose for pose in alone if pose is not None]
-    return found + _beside(detector, image, found[0]) if len(found) == 1 else found
+    if len(found) != 1:
+        return found
+    return _apart(detector, image, found[0]) or found + _beside(detector, image, found[0])
+
+
+def _apart(detector: PoseDetector, image: Picture, pose: Pose) -> list[Pose]:
+    """Return who is left and right of a pose's middle, where each is seen more surely than it.
+
+    Of two people, a detector that looks for one may take some joints of each: it is surer of
+    either alone. One person is seen less surely when cut in half.
+    """
+    left, _, right, _ = box_of(pose)
+    middle, width = round((left + right) / 2), image.shape[1]
+    halves = [_in_columns(detector, image, *edges) for edges in ((0, middle), (middle, width))]
+    two = [found[0] for found in halves if len(found) == 1]
+    height = max(map(height_of, two), default=0.0)
+    if len(two) == 2 and all(
+        _is_sure(one, height) and _sureness(one) > _sureness(pose) for one in two
+    ):
+        return two
+    return []
 
 
 def _beside(detector: PoseDetector, image: Picture, pose: Pose) -> list[Pose]:
@@ -154,9 +175,22 @@ def _beside(detector: PoseDetector, image: Picture, pose: Pose) -> list[Pose]:
     further = []
     for begin, end in edges:
         if end - begin >= LEAST_HEIGHT * height:
-            found = detector.detect(np.ascontiguousarray(image[:, begin:end]))
-            further += [_shifted(one, begin, 0, image) for one in found if _is_sure(one, height)]
+            found = _in_columns(detector, image, begin, end)
+            further += [one for one in found if _is_sure(one, height)]
     return further
+
+
+def _in_columns(detector: PoseDetector, image: Picture, begin: int, end: int) -> list[Pose]:
+    """Return who is seen in an upright strip of a picture; nobody in a very narrow one."""
+    if end - begin < LEAST_STRIP:
+        return []
+    found = detector.detect(np.ascontiguousarray(image[:, begin:end]))
+    return [_shifted(one, begin, 0, image) for one in found]
+
+
+def _sureness(pose: Pose) -> float:
+    """Return the mean confidence; joints that are not known count as none."""
+    return float(pose.body[:, 2].mean())
 
 
 def _is_sure(pose: Pose, height: float) -> bool:

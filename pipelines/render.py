@@ -53,9 +53,12 @@ class Result:
     """Whether it was there already: whole and made by the same recipe, or left unread."""
 
     @property
-    def paths(self) -> tuple[Path, Path, Path]:
-        """The movie (or the folder or pattern of frames), the side-car and the sheet."""
-        return self.movie, self.sidecar, self.sheet
+    def paths(self) -> tuple[Path, ...]:
+        """The movie (or the folder or pattern of frames), and what lies beside it.
+
+        Those are the side-car and the sheet; a result that was skipped may lack them.
+        """
+        return self.movie, *(path for path in (self.sidecar, self.sheet) if path.exists())
 
 
 @dataclass(frozen=True, eq=False)

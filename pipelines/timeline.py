@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from dtvideo.frame_names import FOLDER_PATTERN, digits_of, find_number, is_folde
 from pipelines.job import RenderJob
 from pipelines.manifest import ClipJob
 from pipelines.verify import read_sidecar
+from poses.rates import read_rate
 
 
 def write_timeline(
@@ -56,7 +56,7 @@ def _told(job: RenderJob) -> dict[str, Any] | None:
 
 
 def _clip(otio: Any, clip: ClipJob, told: dict[str, Any], *, beside: Path) -> Any:
-    rate = float(Fraction(told["delivery"]["rate"]))
+    rate = float(read_rate(told["delivery"]["rate"]))
     first = told["delivery"]["first_number"] or 0
     length = otio.opentime.TimeRange(
         otio.opentime.RationalTime(first, rate),

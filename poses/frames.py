@@ -28,11 +28,16 @@ def shots(length: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
 def in_words(frames: Iterable[int], *, most: int = 8) -> str:
     """Write frame numbers as ranges: "3-5, 9"; after `most` ranges the rest is counted."""
     numbers = sorted(set(frames))
-    if not numbers:
-        return "none"
-    flags = np.zeros(numbers[-1] + 1, dtype=bool)
-    flags[numbers] = True
-    found = runs(flags)
-    words = [str(first) if stop == first + 1 else f"{first}-{stop - 1}" for first, stop in found]
-    rest = sum(stop - first for first, stop in found[most:])
-    return ", ".join(words[:most]) + (f" and {rest} more" if rest else "")
+    starts = [k for k in range(len(numbers)) if k == 0 or numbers[k] > numbers[k - 1] + 1]
+    stops = [*starts[1:], len(numbers)]
+    return ranges_in_words(
+        [(numbers[k], numbers[stop - 1] + 1) for k, stop in zip(starts, stops, strict=False)],
+        most=most,
+    )
+
+
+def ranges_in_words(ranges: Sequence[tuple[int, int]], *, most: int = 8) -> str:
+    """Write ranges of frames (first, stop) as `in_words` does."""
+    words = [str(first) if stop == first + 1 else f"{first}-{stop - 1}" for first, stop in ranges]
+    rest = sum(stop - first for first, stop in ranges[most:])
+    return (", ".join(words[:most]) or "none") + (f" and {rest} more" if rest else "")

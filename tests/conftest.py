@@ -56,13 +56,18 @@ def make_picture(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail where the network is asked."""
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail the test when the network is asked, also by a client that makes nothing of it."""
+    asked = []
 
     def refuse(*details: object) -> None:
-        raise AssertionError("the network was asked")
+        asked.append(details)
+        raise OSError("there is no network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+    assert not asked, f"the network was asked: {asked}"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from dtvideo.models.presets import Preset, presets
 from dtvideo.models.weights import SUFFIX, refuse_pickle
 
 TOON = "toon"
+WEIGHTS = Path(__file__).parents[1] / "toon" / "weights"
 Kind = Literal["toon", "folder", "file", "hub", "preset"]
 
 
@@ -31,20 +32,24 @@ class ModelSource:
     preset: Preset | None = None
 
 
+def is_toon(name: str) -> bool:
+    """Tell whether a name or a folder means the built-in model."""
+    return name == TOON or Path(name).expanduser().resolve() == WEIGHTS.resolve()
+
+
 def toon_folder() -> Path:
     """Return the folder of the built-in model.
 
     Raises: ModelError M1 when its weights are not there.
     """
-    folder = Path(__file__).parents[1] / "toon" / "weights"
-    if not (folder / FILE).is_file():
+    if not (WEIGHTS / FILE).is_file():
         raise ModelError(
             "M1",
             TOON,
-            f"the built-in weights are not in {folder}",
+            f"the built-in weights are not in {WEIGHTS}",
             "reinstall dtvideo: they come with it",
         )
-    return folder
+    return WEIGHTS
 
 
 def find_model(name: str) -> ModelSource:

@@ -3,7 +3,6 @@
 It follows one person. Its 33 landmarks become body-18; the neck is the middle of the shoulders.
 """
 
-from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ _FACE_MESH = (
 )  # fmt: skip
 _EYES = (slice(36, 42), slice(42, 48))
 _OLD_PROTOBUF = SharedIgnore("SymbolDatabase")
+_NOTHING = np.zeros((64, 64, 3), np.uint8)
 _COMPLEXITIES = {0: "lite", 1: "full", 2: "heavy"}
 
 
@@ -74,7 +74,7 @@ class MediapipeDetector:
                 smooth_landmarks=False,
                 min_detection_confidence=min_confidence,
             )
-        self._warm = False
+            self._solution.process(_NOTHING)  # its threads have told of their start when it ends
         self.finds_one = still
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Pose]:
@@ -91,9 +91,8 @@ class MediapipeDetector:
         return [Pose(body=_body(_array(found.pose_landmarks, size)), size=size, **parts)]
 
     def _process(self, image: UInt8[np.ndarray, "h w 3"]) -> Any:
-        """Run the solution; it reports its start on standard error, and warns at every call."""
-        with nullcontext() if self._warm else quiet(), _OLD_PROTOBUF:
-            self._warm = True
+        """Run the solution; it warns at every call."""
+        with _OLD_PROTOBUF:
             return self._solution.process(image)
 
 

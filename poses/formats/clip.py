@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from poses.formats.safe_json import MAX_FRAMES, canvas_size, listing, refusal, triples
+from poses.formats.safe_json import MAX_FRAMES, canvas_size, listing, refusal, shown, triples
+from poses.rates import read_rate
 from poses.types import (
     BODY_JOINTS,
     FACE_JOINTS,
@@ -107,9 +108,11 @@ def _frame(value: Any, path: Path, name: str, *, joints: int) -> Joints:
 
 def _rate(value: Any, path: Path) -> Fraction:
     try:
-        rate = Fraction(value) if isinstance(value, str) else Fraction(0)
+        rate = read_rate(value) if isinstance(value, str) else Fraction(0)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise refusal(path, f"has rate {value!r}", 'write frames per second such as "30000/1001"')
+        raise refusal(
+            path, f"has rate {shown(value)}", 'write frames per second such as "30000/1001"'
+        )
     return rate

@@ -7,6 +7,7 @@ values normalised to the picture (`--keypoint_scale 3`) are recognised when read
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from poses.formats.safe_json import (
     refusal,
     triples,
 )
-from poses.frames import in_words
+from poses.frames import ranges_in_words
 from poses.types import Joints, Pose, missing_joints, parts_of
 
 _LISTS = {
@@ -188,10 +189,10 @@ def _check_numbers(folder: Path, stems: list[str]) -> None:
     if len(names) > 1:
         raise refusal(folder, f"holds several clips: {', '.join(names[:3])}", "give one a folder")
     numbers = [int(match["number"]) for match in found]
-    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
-    if missing and len(set(np.diff(numbers))) > 1:
+    gaps = [(one + 1, other) for one, other in pairwise(numbers) if other > one + 1]
+    if gaps and len({other - one for one, other in pairwise(numbers)}) > 1:
         raise refusal(
             folder,
-            f"lacks frames {in_words(missing)}",
+            f"lacks frames {ranges_in_words(gaps)}",
             'where nobody is, write a file with "people": []',
         )

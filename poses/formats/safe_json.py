@@ -69,14 +69,14 @@ def refusal(path: Path, problem: str, remedy: str = "") -> PoseError:
 def mapping(value: Any, path: Path, what: str) -> dict[str, Any]:
     """Return the value if it is a JSON object. Raises: PoseError P6."""
     if not isinstance(value, dict):
-        raise refusal(path, f"{what} is {_shown(value)}, not an object")
+        raise refusal(path, f"{what} is {shown(value)}, not an object")
     return value
 
 
 def listing(value: Any, path: Path, what: str, *, most: int) -> list[Any]:
     """Return the value if it is a JSON array that is not too long. Raises: PoseError P6."""
     if not isinstance(value, list):
-        raise refusal(path, f"{what} is {_shown(value)}, not a list")
+        raise refusal(path, f"{what} is {shown(value)}, not a list")
     if len(value) > most:
         raise refusal(path, f"{what} has {len(value)} entries", f"the limit is {most}")
     return value
@@ -92,7 +92,7 @@ def triples(value: Any, path: Path, what: str) -> Joints:
         raise refusal(path, f"{what} has {len(numbers)} numbers", "x, y, confidence for each joint")
     for number in numbers:
         if type(number) not in (int, float) or not abs(number) <= MAX_COORDINATE:
-            raise refusal(path, f"{what} holds {_shown(number)}", "only finite numbers within 1e6")
+            raise refusal(path, f"{what} holds {shown(number)}", "only finite numbers within 1e6")
     joints = np.array(numbers, dtype=float).reshape(-1, 3)
     return clean(joints)
 
@@ -115,17 +115,18 @@ def canvas_size(width: Any, height: Any, path: Path) -> tuple[int, int]:
     """Return a canvas size. Raises: PoseError P6 unless both are whole numbers in range."""
     for side in (width, height):
         if type(side) not in (int, float) or not 1 <= side <= MAX_SIDE or side != int(side):
-            raise refusal(path, f"canvas is {_shown(width)}x{_shown(height)}", "give whole pixels")
+            raise refusal(path, f"canvas is {shown(width)}x{shown(height)}", "give whole pixels")
     return int(width), int(height)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: in short."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"it holds {name}")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def _umask() -> int:

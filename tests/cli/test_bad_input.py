@@ -355,9 +355,11 @@ def test_f7_a_result_that_is_there_is_skipped_when_asked_for(animate, stage):
     code, told, paths = animate(*words, "x.mp4")
     assert code == 0, told
     assert "x.mp4 exists already; skipped" in told
-    assert paths[0] == "x.mp4"
+    assert paths == ["x.mp4"]
+    Path("x.sheet.png").touch()
+    assert animate(*words, "x.mp4")[2] == ["x.mp4", "x.sheet.png"]
     assert Path("x.mp4").read_text() == "precious"
-    assert animate(*words, "y.mp4", "--frames", "0")[0] == 0
+    assert animate(*words, "y.mp4", "--frames", "0")[2] == ["y.mp4", "y.json", "y.sheet.png"]
     assert Path("y.mp4").stat().st_size > 500
     outcome = animate(*words, "x.mp4", "--overwrite")
     assert refused(outcome, row="U1", code=2, naming="--skip-existing")

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from dtvideo.models.sources import toon_folder
 from pipelines.flags import animate_parser
 from pipelines.job import RenderJob
 
@@ -165,3 +167,37 @@ def test_poses_are_extracted_from_a_real_clip(capsys, make_video, tmp_path):
     assert (code, out.strip()) == (0, str(output)), err
     assert "people in 3 of 3 frames" in err
     assert len(read_poses(output)) == 3
+
+
+def test_the_built_in_model_by_its_path_is_the_built_in_model(capsys, stage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for name, model in (("a", "toon"), ("b", str(toon_folder()))):
+        words = [str(stage / "hero.png"), "--poses", str(stage / "dance.json"), "--frames", "0",
+                 "--ref-pose", str(stage / "pose.json"), "-o", f"{name}.mp4"]  # fmt: skip
+        code, _, err = run(capsys, cli.animate, *words, "--model", model)
+        assert code == 0, err
+        told.append(json.loads(Path(f"{name}.json").read_text()))
+    for part in ("frames", "reference", "driver"):
+        assert told[0][part] == told[1][part]
+    named = [{**one["model"], "name": "", "kind": ""} for one in told]
+    assert named[0] == named[1]
+    assert told[0]["frames"]["sha256_of_rgb"]
+
+
+def test_json_progress_is_the_only_thing_on_standard_error(stage, tiny_model, tmp_path):
+    """MediaPipe's threads tell of their start when they like; every one of them is silent."""
+    words = [str(stage / "hero.png"), str(ROOT / "examples" / "dance.mp4"), "--frames", "0-1",
+             "--ref-pose", str(stage / "pose.json"), "--model", str(tiny_model), "--no-cache",
+             "--size", "32x32", "-o", str(tmp_path / "x.mp4"), "--progress", "json"]  # fmt: skip
+    finished = subprocess.run(
+        [sys.executable, "-c", f"import cli; cli.animate({words!r})"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    stages = [json.loads(line).get("stage") for line in finished.stderr.splitlines()]
+    assert {"find poses", "render", "write"} <= set(stages)
+    assert finished.stdout.split()[0] == str(tmp_path / "x.mp4")

@@ -51,6 +51,9 @@ def test_a_whole_number_may_stand_for_a_decimal_one(tmp_path):
         ("[engine]\nturbo = 1", "C4", ["turbo = 1", "not bool"]),
         ("name = 3", "C4", ["name = 3", "not str"]),
         ("engine = 3", "C4", ["engine = 3", "not a table"]),
+        ("[engine]\nlitres = 1" + "0" * 400, "C4", ["litres is out of all ranges"]),
+        ("[engine]\ncylinders = 0x" + "f" * 9999, "C4", ["cylinders is out of all ranges"]),
+        ("[engine]\ncylinders = 1" + "0" * 9999, "C2", ["car.toml", "is not TOML"]),
         ("name = ", "C2", ["car.toml", "is not TOML"]),
     ],
 )

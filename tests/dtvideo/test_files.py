@@ -95,10 +95,15 @@ def test_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert sha256_file(path).startswith("ba7816bf8f01cfea")
 
 
-def test_f7_existing_output_is_refused_unless_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_link", [False, True])
+def test_f7_existing_output_is_refused_unless_overwritten(is_link: bool, tmp_path: Path) -> None:
+    """A link that leads nowhere is there too: what is written would go where it leads."""
     path = tmp_path / "out.mp4"
     check_output(path)
-    path.write_text("")
+    if is_link:
+        path.symlink_to(tmp_path / "nowhere.mp4")
+    else:
+        path.write_text("")
     with pytest.raises(OutputError, match=r"out\.mp4: exists already.*--overwrite") as caught:
         check_output(path)
     assert (caught.value.code, caught.value.exit_code) == ("F7", 8)

@@ -1,9 +1,10 @@
-"""A small character and pipelines of random weights, for the tests of clips."""
+"""A small character and pipelines of random weights, for the tests of clips and renders."""
 
 import numpy as np
 import pytest
 
 from pipelines.animate import AnimationPipeline
+from pipelines.job import RenderJob
 from tests.tiny_clips import HEIGHT, SETTINGS, WIDTH, pose
 from tests.tiny_models import tiny_components
 
@@ -43,3 +44,16 @@ def opened(reference, mask):
         return pipeline.open(poses=poses, settings=settings, **given)
 
     return open_clip
+
+
+@pytest.fixture
+def job(stage, tiny_model, tmp_path):
+    """A render of four drawn poses by a model of random weights, at a small size."""
+    return RenderJob(
+        reference=stage / "hero.png",
+        poses=stage / "dance.json",
+        reference_pose=stage / "pose.json",
+        model=str(tiny_model),
+        size=(32, 32),
+        output=tmp_path / "out.mp4",
+    )

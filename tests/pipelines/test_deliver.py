@@ -12,7 +12,7 @@ from dtvideo.errors import ResourceError, UsageError
 from dtvideo.profiles import PROFILES
 from dtvideo.video import probe, read_frames
 from pipelines import space
-from pipelines.job import RenderJob, parse_frames
+from pipelines.job import parse_frames
 from pipelines.progress import SilentProgress
 from pipelines.render import plan, render
 from pipelines.replay import replay
@@ -21,18 +21,6 @@ from tests.certificates import write_chain
 from tests.media import number_of
 
 DANCE = Path(__file__).parents[2] / "examples" / "dance.mp4"
-
-
-@pytest.fixture
-def job(stage, tiny_model, tmp_path):
-    return RenderJob(
-        reference=stage / "hero.png",
-        poses=stage / "dance.json",
-        reference_pose=stage / "pose.json",
-        model=str(tiny_model),
-        size=(32, 32),
-        output=tmp_path / "out.mp4",
-    )
 
 
 def told(result):

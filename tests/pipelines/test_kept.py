@@ -5,21 +5,14 @@ import pytest
 
 from dtvideo.attention import CachePlan
 from dtvideo.images import load_image
-from pipelines.job import RenderJob
 from pipelines.kept import Kept
 from pipelines.render import render
 from pipelines.sidecar import fingerprint
 
 
 @pytest.fixture
-def job(stage, tiny_model, tmp_path):
-    return RenderJob(
-        reference=stage / "hero.png",
-        poses=stage / "dance.json",
-        reference_pose=stage / "pose.json",
-        model=str(tiny_model),
-        output=tmp_path / "a.mp4",
-    )
+def job(job):
+    return replace(job, size=None)
 
 
 def reference(kept, job, *, size=(32, 32)):

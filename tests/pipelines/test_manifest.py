@@ -221,6 +221,13 @@ def test_missing_inputs_are_all_told(folder):
         ('a: "\\ud800"\n', 1, "half of a character"),
         ("version: !!bool maybe\n", 1, "'maybe' is no bool"),
         ("version: !!int ''\n", 1, "'' is no int"),
+        (
+            "version: " + "1:" * 200_000 + "1\n",
+            1,
+            "1:1:1:' is no int",
+        ),
+        ("version: 0x" + "f" * 9999 + "\n", 1, "is no int"),
+        ("version: " + "9:" * 500 + "1.0\n", 1, "is no float"),
         ("a: 1\n[b, c]: 2\n", 2, "no plain word"),
         ("a: &a {b: 1}\nc:\n  <<: *a\n", 3, "aliases"),
         (b"version: 1\noutput: caf\xe9\n", 2, "is not UTF-8 at byte 22"),

@@ -18,18 +18,6 @@ from poses.errors import PoseError
 DANCE = Path(__file__).parents[2] / "examples" / "dance.mp4"
 
 
-@pytest.fixture
-def job(stage, tiny_model, tmp_path):
-    return RenderJob(
-        reference=stage / "hero.png",
-        poses=stage / "dance.json",
-        reference_pose=stage / "pose.json",
-        model=str(tiny_model),
-        size=(32, 32),
-        output=tmp_path / "out.mp4",
-    )
-
-
 @pytest.fixture(scope="module")
 def danced(stage, tiny_model, tmp_path_factory):
     """The main job on the example clip, at a small size."""

@@ -130,3 +130,24 @@ def test_guidance_leads_away_from_a_picture_without_reference_and_coarse_frame(
     expected = sampled_without_references(pipeline, steps=4, seed=7)
     assert (found - expected).abs().max() < 1e-5
     assert expected.abs().max() > 1
+
+
+def test_the_average_mixes_the_same_prediction_without_reference_and_coarse_frame():
+    """One step is linear in its prediction, so ∅ can be worked out of the mixture of all three."""
+    pipeline = coarse_pipeline("sample").to(torch.float64)
+    picture, mask = character()
+    given = {"reference": picture, "mask": mask, "reference_pose": pose(0), "poses": [pose(3)]}
+
+    def frame(mode):
+        guidance = GuidanceSettings(mode, 3.0, 2.0, 0.5)
+        settings = ClipSettings(steps=1, seed=7, guidance=guidance, previous_weight=0.0)
+        with pipeline.open(**given, negative_prompt="blurred", settings=settings) as clip:
+            next(iter(clip))
+            return clip.state.latents
+
+    positive, text, average = frame("none"), frame("text"), frame("averaged")
+    unreferenced = (average - 0.5 * 3.0 * positive - 0.5 * text) / (0.5 * (1 - 3.0))
+    expected = sampled_without_references(pipeline, steps=1, seed=7)
+    assert (unreferenced - expected).abs().max() < 1e-5
+    assert (positive - expected).abs().max() > 1e-2
+    assert (text - positive).abs().max() > 1e-3

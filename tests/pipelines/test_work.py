@@ -11,7 +11,7 @@ from dtvideo import files
 from dtvideo.errors import OutputError, ResourceError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.video import probe
-from pipelines.render import RenderJob, render
+from pipelines.render import render
 from tests.killing import killed_at
 
 OPERATIONS = 115
@@ -19,16 +19,9 @@ OPERATIONS = 115
 
 
 @pytest.fixture
-def job(stage, tiny_model, tmp_path):
+def job(job, tmp_path):
     (tmp_path / "out").mkdir()
-    return RenderJob(
-        reference=stage / "hero.png",
-        poses=stage / "dance.json",
-        reference_pose=stage / "pose.json",
-        model=str(tiny_model),
-        size=(32, 32),
-        output=tmp_path / "out" / "x.mp4",
-    )
+    return replace(job, output=tmp_path / "out" / "x.mp4")
 
 
 def hashes(job):

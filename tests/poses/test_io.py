@@ -165,6 +165,9 @@ def test_v15_a_missing_frame_is_refused_by_number(tmp_path):
         save(tmp_path / f"a_{number:03d}_keypoints.json", frame(person()))
     with pytest.raises(PoseError, match="lacks frames 3-4"):
         read_poses(tmp_path)
+    save(tmp_path / f"a_{10**30}_keypoints.json", frame(person()))
+    with pytest.raises(PoseError, match=f"lacks frames 3-4, 6-{10**30 - 1} "):
+        read_poses(tmp_path)
 
 
 def test_two_clips_in_one_folder_are_refused_by_name(tmp_path):
@@ -240,6 +243,7 @@ def test_what_breaks_a_format_is_refused_with_file_and_value(tmp_path, data, wor
         ("rate", "0/1", "rate '0/1'"),
         ("rate", "1/0", "rate '1/0'"),
         ("rate", 30, "rate 30"),
+        ("rate", "1e999999999", "rate '1e999999999'"),
         ("body", [], '"body" has 0 frames'),
         ("body", [[None] * 17] * 12, "17 joints, not 18"),
         ("body", [[[1, 2]] * 18] * 12, "2 numbers"),

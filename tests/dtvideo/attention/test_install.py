@@ -12,19 +12,9 @@ from dtvideo.attention import (
 from dtvideo.attention.processors import attend, project
 from dtvideo.errors import UsageError
 from tests.attended import SIZE, noise, processors, run, written
-from tests.tiny_models import LATENT_CHANNELS, TEXT_WIDTH, tiny_controlnet, tiny_unet
+from tests.tiny_models import LATENT_CHANNELS, TEXT_WIDTH, tiny_unet
 
 UNET_LAYERS = 6
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return tiny_unet()
-
-
-@pytest.fixture(scope="module")
-def controlnet():
-    return tiny_controlnet()
 
 
 @torch.no_grad()

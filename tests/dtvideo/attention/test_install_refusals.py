@@ -7,19 +7,6 @@ from dtvideo.attention import (
 )
 from dtvideo.errors import UsageError
 from tests.attended import SIZE, run, written
-from tests.tiny_models import tiny_controlnet, tiny_unet
-
-UNET_LAYERS = 6
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return tiny_unet()
-
-
-@pytest.fixture(scope="module")
-def controlnet():
-    return tiny_controlnet()
 
 
 def test_only_the_named_layers_are_touched(unet):

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -73,6 +74,9 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
+        if self.server.silent_about in self.path:
+            self.server.ended.wait(60)
+            return
         name = self.path.rpartition("/")[2]
         if self.path.startswith("/api/models/someone/pose"):
             siblings = [{"rfilename": each} for each in [*SMALL, "README.md"]]
@@ -102,10 +106,11 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.asked = []
+    server.asked, server.silent_about, server.ended = [], "nothing", Event()
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
+    server.ended.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -139,6 +144,17 @@ def test_m1_a_model_that_the_hub_does_not_have_is_named(hub, empty_hub_cache):
     with pytest.raises(ModelError, match=r"M1.*someone/other: could not be fetched") as caught:
         fetch("someone/other", endpoint=address(hub))
     assert caught.value.exit_code == 4
+
+
+def test_m1_a_hub_that_stays_silent_is_not_waited_for(hub, empty_hub_cache, monkeypatch):
+    """Once it has answered, its own client is more patient: six times a minute for a file."""
+    monkeypatch.setattr("dtvideo.models.fetch.TIMEOUT_SECONDS", 0.5)
+    hub.silent_about = "/api/models/"
+    start = time.monotonic()
+    with pytest.raises(ModelError, match=r"M1.*someone/pose: could not be fetched"):
+        fetch("someone/pose", endpoint=address(hub))
+    assert time.monotonic() - start < 8
+    assert len(hub.asked) == 1
 
 
 def test_m1_a_hub_that_cannot_be_reached_is_told_in_one_line(empty_hub_cache):

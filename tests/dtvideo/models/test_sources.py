@@ -2,7 +2,7 @@ import pytest
 
 from dtvideo.errors import ModelError
 from dtvideo.models import sources
-from dtvideo.models.sources import find_model, is_hub_id, toon_folder
+from dtvideo.models.sources import find_model, is_hub_id, is_toon, toon_folder
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +22,16 @@ def test_a_folder_called_toon_is_given_as_a_path(tmp_path):
     assert find_model("./toon").kind == "folder"
 
 
+def test_the_folder_of_the_built_in_model_is_the_built_in_model(tmp_path):
+    (tmp_path / "link").symlink_to(toon_folder())
+    (tmp_path / "other").mkdir()
+    names = ("toon", str(toon_folder()), "link", "./toon", "other", "owner/name")
+    assert [is_toon(name) for name in names] == [True, True, True, False, False, False]
+
+
 def test_m1_a_package_without_its_weights_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "__file__", str(tmp_path / "dtvideo" / "models" / "sources.py"))
-    with pytest.raises(ModelError, match=r"M1.*dtvideo/toon/weights .*reinstall"):
+    monkeypatch.setattr(sources, "WEIGHTS", tmp_path / "toon" / "weights")
+    with pytest.raises(ModelError, match=r"M1.*/toon/weights .*reinstall"):
         toon_folder()
 
 

@@ -1,0 +1,112 @@
+"""How `dtvideo batch run` ends: 0 when all is done, 6 for failures, 130 and 143 when it was cut."""
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import cli
+from pipelines.batch import open_batch, open_store, run_batch
+from tests.batch_workers import act
+from tests.manifests import fill
+
+ROOT = Path(__file__).parents[2]
+MANIFEST = """
+characters: {hero: {reference: hero.png}}
+clips:
+  one: {driver: dance.mp4, prompt: %s}
+  two: {driver: dance.mp4, prompt: fine}
+"""
+PROGRAM = """
+import sys
+from functools import partial
+
+import cli
+from pipelines import batch
+from tests.batch_workers import act
+
+if __name__ == "__main__":
+    batch.run_batch = partial(batch.run_batch, worker=act)
+    cli.main(["batch", "run", sys.argv[1], "--workers", "2"])
+"""
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """Write the manifest of two clips; the first one's prompt says how its worker acts."""
+    folder = fill(tmp_path / "batch")
+
+    def write(prompt):
+        (folder / "out" / "hero").mkdir(parents=True)
+        manifest = folder / "batch.yaml"
+        manifest.write_text(MANIFEST % prompt)
+        return manifest
+
+    return write
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a batch by its words, with workers that only act; return the exit code and the words."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("pipelines.batch.run_batch", partial(run_batch, worker=act))
+
+    def command(what, manifest):
+        return cli.run(cli.toolbox_parser(), ["batch", what, str(manifest)]), capsys.readouterr()
+
+    return command
+
+
+def cancel(manifest, name):
+    with open_store(manifest) as store:
+        store.take([(clip, f"{clip}.mp4") for clip in ("hero/one", "hero/two")])
+        assert store.cancel([name]) == [name]
+
+
+@pytest.mark.parametrize(("prompt", "code"), [("fine", 0), ("bad", 6)])
+def test_a_batch_ends_with_6_when_clips_failed(batch, run, prompt, code):
+    assert run("run", batch(prompt))[0] == code
+
+
+def test_b9_a_batch_with_cancelled_clips_ends_as_interrupted_until_they_are_retried(batch, run):
+    manifest = batch("fine")
+    cancel(manifest, "hero/one")
+    code, told = run("run", manifest)
+    assert code == 130
+    assert "cancelled, until `dtvideo batch retry`: hero/one" in told.err
+    assert run("retry", manifest)[0] == 0
+
+
+def test_failures_count_more_than_cancelled_clips(batch, run):
+    manifest = batch("bad")
+    cancel(manifest, "hero/two")
+    assert run("run", manifest)[0] == 6
+
+
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_f2_a_batch_that_is_interrupted_says_so_and_its_clips_wait_again(batch, tmp_path, by, code):
+    manifest = batch("hangs")
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    with subprocess.Popen(
+        [sys.executable, str(script), str(manifest)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline().endswith("two.mp4\n")
+        process.send_signal(by)
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert ("the same command goes on" in told) == (by == signal.SIGINT)
+    with open_batch(manifest) as store:
+        assert {record.name: record.state for record in store.records()} == {
+            "hero/one": "waiting",
+            "hero/two": "done",
+        }
