@@ -271,6 +271,8 @@ def render(
     picture = cv2.resize(ground, None, fx=FINER, fy=FINER, interpolation=cv2.INTER_LINEAR)
     parts = [_shaded(body, vertices, lens) for body, vertices in people]
     parts += [_boarded(board, lens) for board in boards]
+    if not parts:
+        return ground
     corners, colours, depths = (np.concatenate(part) for part in zip(*parts, strict=True))
     # A pixel's middle is at a whole number in OpenCV, but at a half in our pictures.
     fixed = np.rint((corners * FINER - 0.5) * 2**FRACTION_BITS).astype(np.int32)
