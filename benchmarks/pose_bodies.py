@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ GROUNDS = ("room", "park")
 SHUTTER = 0.5  # of a frame
 PILLAR_WIDTH = 0.35
 PICTURES = 6
+NEAR = 0.5  # of a torso's length
+FRAMES_OF_A_SWITCH = 3
 FIGURES = ("frames", "joints", "rough", "error", "pixels", "close", "near", "jitter", "added")
 
 Way = Callable[[float], tuple[float, float]]
@@ -142,7 +145,9 @@ def line(case: Case, takes: Sequence[str], *, seconds: float, sheet: list[Pictur
         switches += sum(count_switches(person, tracks) for person in people)
         rough = [sequence_of(nearest(people, track), found) for track in tracks]
         mended = [smooth(repair(one, cuts=found.cuts)[0], cuts=found.cuts) for one in rough]
-        figures += [judge(*three) for three in zip(rough, mended, tracks, strict=True)]
+        figures += [
+            judge(*three, cuts=found.cuts) for three in zip(rough, mended, tracks, strict=True)
+        ]
         if number == 0:
             sheet.append(contact(frames, mended, tracks))
     mean = dict(zip(FIGURES, np.nanmean(figures, axis=0), strict=True))
@@ -240,13 +245,19 @@ def nearest(people: Sequence[Person], track: Track) -> Person:
 
 
 def count_switches(person: Person, tracks: Sequence[Track]) -> int:
-    """Return how often somebody who was found turns into another actor."""
+    """Return how often somebody who was found turns into another actor, for three frames or more.
+
+    A find that is near nobody, or near another for a moment only, is false, but no switch.
+    """
     owners = []
     for frame, pose in zip(person.frames, person.poses, strict=True):
-        gaps = [distance(pose, track, frame) for track in tracks]
-        if np.isfinite(gaps).any():
-            owners.append(int(np.argmin(gaps)))
-    return int(np.count_nonzero(np.diff(owners)))
+        apart = [distance(pose, track, frame) / track.torsos[frame] for track in tracks]
+        if np.nanmin([*apart, np.inf]) < NEAR:
+            owners.append(int(np.nanargmin(apart)))
+    lasting = [
+        owner for owner, frames in groupby(owners) if len(list(frames)) >= FRAMES_OF_A_SWITCH
+    ]
+    return int(np.count_nonzero(np.diff(lasting)))
 
 
 def sequence_of(person: Person, found: Detections) -> PoseSequence:
@@ -257,7 +268,9 @@ def sequence_of(person: Person, found: Detections) -> PoseSequence:
     return PoseSequence.from_poses(poses, rate=found.rate)
 
 
-def judge(rough: PoseSequence, mended: PoseSequence, track: Track) -> tuple[float, ...]:
+def judge(
+    rough: PoseSequence, mended: PoseSequence, track: Track, *, cuts: Sequence[int] = ()
+) -> tuple[float, ...]:
     """Compare what was found and what was made of it with the truth; returns FIGURES.
 
     Shares of frames and of joints; errors in torsos before and after, after in pixels; shares of
@@ -269,7 +282,7 @@ def judge(rough: PoseSequence, mended: PoseSequence, track: Track) -> tuple[floa
     before, after = gaps(rough, true), gaps(mended, true)
     apart = after / track.torsos[:, None]
     wrong = places(rough) - true
-    left = places(mended) - places(smooth(track.sequence))
+    left = places(mended) - places(smooth(track.sequence, cuts=cuts))
     return (
         float(confident(rough.body).any(axis=1)[known.any(axis=1)].mean()),
         float(confident(mended.body)[known].mean()),

@@ -13,7 +13,7 @@ from poses.types import PoseSequence, body_height, confident
 WINDOW = 7
 MAX_JUMP = 0.15
 
-Path = Float[np.ndarray, "t 2"]
+Path = Float[np.ndarray, "t n"]
 
 
 def drop_outliers(
@@ -33,7 +33,7 @@ def drop_outliers(
         shot = body[first:stop]
         places = np.where(confident(shot)[..., None], shot[..., :2], np.nan)
         for joint, name in enumerate(BODY18.joints):
-            away = _away(places[:, joint], limit=limit)
+            away = leaping(places[:, joint], limit=limit)
             shot[away, joint] = (np.nan, np.nan, 0)
             repairs += [
                 Repair("body", name, first + start, first + end - 1, "dropped")
@@ -42,8 +42,8 @@ def drop_outliers(
     return sequence.with_body(body), tuple(repairs)
 
 
-def _away(path: Path, *, limit: float) -> Bool[np.ndarray, " t"]:
-    """Tell in which frames a joint is elsewhere; of neighbours, what leaps most goes first."""
+def leaping(path: Path, *, limit: float) -> Bool[np.ndarray, " t"]:
+    """Tell in which frames a path leaps away; of neighbours, what leaps most goes first."""
     known = np.isfinite(path[:, 0])
     rest = path.copy()
     while leaps := [

@@ -145,4 +145,6 @@ def test_a_find_that_changes_over_to_another_actor_is_one_switch(benchmark):
     poses = [tracks[k >= 6].sequence[k] for k in range(10)]
     person = Person(tuple(range(10)), tuple(poses))
     assert benchmark.count_switches(person, tracks) == 1
+    blink = Person(tuple(range(10)), tuple(tracks[k == 5].sequence[k] for k in range(10)))
+    assert benchmark.count_switches(blink, tracks) == 0
     assert benchmark.count_switches(person, tracks[:1]) == 0
