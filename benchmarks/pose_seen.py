@@ -168,7 +168,8 @@ def through_a_file(
         path = Path(folder) / "film.mp4"
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=RATE, options=options)
-            stream.width, stream.height, stream.pix_fmt = SIDE, SIDE, "yuv420p"
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
             base = Fraction(1, 90_000)
             stream.time_base = stream.codec_context.time_base = base
             for picture, tick in zip(frames, ticks, strict=True):
