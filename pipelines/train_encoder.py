@@ -6,6 +6,7 @@ trained first. The pictures are those of the drawn world, or a person's own.
 `train_encoder` goes on where a run stopped.
 """
 
+import copy
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import ControlNetModel
-from jaxtyping import Float, Int, Shaped
-from torch import Tensor, nn
+from jaxtyping import Float, Int, Int64, Shaped
+from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from dtvideo.denoise import denoise, prepare_scheduler
@@ -47,7 +48,8 @@ from pipelines.load_model import load_pipeline
 
 Report = Callable[[str], None]
 LAYOUT, ENCODER, SAMPLES, EXPORT = "layout", "encoder", "samples", "export"
-SAMPLE_STEPS = 20
+FEW_STEPS = 8
+"""A model that makes its pictures in so few steps, or fewer, learns at their noise levels alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,8 @@ def _train(
     _teach(settings, pipeline, guide, encoder, folder=run / ENCODER, report=report)
     load_average(encoder, run / ENCODER / "checkpoint.safetensors")
     encoder.eval().requires_grad_(False)
-    pipeline.register_modules(subject_encoder=encoder)
+    own_guide = None if settings.layout_model else guide
+    pipeline.register_modules(subject_encoder=encoder, depth_controlnet=own_guide)
     pipeline.save_pretrained(folder)
     return folder
 
@@ -237,7 +240,9 @@ def save_samples(
 ) -> None:
     """Write a sheet: each picture of a lesson, and what is made of it with and without subject."""
     scheduler = prepare_scheduler(
-        pipeline.scheduler, steps=SAMPLE_STEPS, device=pipeline.unet.device
+        pipeline.scheduler,
+        steps=pipeline.default_settings.steps,
+        device=pipeline.unet.device,
     )
     tokens = encoder(lesson.subjects)
     rows = [lesson.latents]
@@ -283,7 +288,6 @@ def make_lesson(
     captions = [
         "" if hidden else each.caption for hidden, each in zip(hides_text, drawn, strict=True)
     ]
-    steps = len(pipeline.scheduler.alphas_cumprod)
     return Lesson(
         latents=latents,
         layout=torch.cat(layouts),
@@ -291,8 +295,19 @@ def make_lesson(
         subjects=torch.cat(subjects).to(device),
         beta=(~hides_subject).float().to(device),
         noise=torch.randn(latents.shape, generator=generator).to(device),
-        timesteps=torch.randint(steps, (settings.batch,), generator=generator).to(device),
+        timesteps=_draw_timesteps(pipeline, settings.batch, generator).to(device),
     )
+
+
+def _draw_timesteps(
+    pipeline: AnimationPipeline, count: int, generator: torch.Generator
+) -> Int64[Tensor, " b"]:
+    """Draw any timesteps, or for a model of few steps some of those that it is sampled at."""
+    steps = pipeline.default_settings.steps
+    if steps > FEW_STEPS:
+        return torch.randint(len(pipeline.scheduler.alphas_cumprod), (count,), generator=generator)
+    sampled = prepare_scheduler(pipeline.scheduler, steps=steps).timesteps.round().long()
+    return sampled[torch.randint(len(sampled), (count,), generator=generator)]
 
 
 def _picture(settings: EncoderTraining, number: int) -> Portrait:
@@ -334,13 +349,12 @@ def _layout_guide(
 def _trained_layout(
     settings: EncoderTraining, pipeline: AnimationPipeline, run: Path, *, report: Report
 ) -> ControlNetModel:
-    """Return the frozen ControlNet that knows the layout, trained for the model as it is."""
-    torch.manual_seed(settings.seed)
-    own = pipeline.controlnet.config.conditioning_embedding_out_channels
-    guide: nn.Module = ControlNetModel.from_unet(
-        pipeline.unet, conditioning_embedding_out_channels=own
-    )
-    guide.to(pipeline.unet.device).requires_grad_(True)
+    """Return the frozen ControlNet that knows the layout, trained for the model as it is.
+
+    It begins as the model's own for poses, which knows where bodies are and only has to learn
+    another picture of it.
+    """
+    guide: ControlNetModel = copy.deepcopy(pipeline.controlnet).requires_grad_(True)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         lesson = make_lesson(settings, pipeline, purpose=LAYOUT, step=step, side=8)
