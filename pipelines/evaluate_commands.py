@@ -44,7 +44,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     toon.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep pictures and scores")
     _add_settings(toon)
     _add_pictures(tools.add_parser("generate", help="pictures from words: drawn ones, or yours"))
-    encoder = tools.add_parser("encoder", help="what a subject encoder carries, on drawn characters")
+    encoder = tools.add_parser("encoder", help="what a subject encoder carries")
     encoder.set_defaults(command=_encoder)
     encoder.add_argument("model", metavar="MODEL", help="a folder that `train encoder` made")
     encoder.add_argument("--depth-controlnet", metavar="NAME", help="instead of the model's own")

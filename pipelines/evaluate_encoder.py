@@ -121,7 +121,7 @@ def evaluate_encoder(
 
 
 def _score(name: str, trial: PictureTrial, told: Image, not_told: Image) -> ClipScores:
-    """Measure a picture in the layout told by its colours too, one that was free by layout alone."""
+    """Measure a picture in the layout told by colours too, one that was free by layout alone."""
     asked = trial.requests[0]
     of_layout = [
         {"layout": layout_followed(image, asked.truth, trial.reference)}
@@ -141,7 +141,8 @@ def layout_followed(image: Image, asked: Drawing, reference: Drawing) -> float:
     """
     ours, theirs = asked.mask > 0.5, reference.mask > 0.5
     either = np.stack([ours & ~theirs, theirs & ~ours]).astype(np.float64)
-    weights = (either / np.maximum(either.sum(axis=(1, 2), keepdims=True), 1)).sum(axis=0)[..., None]
+    shares = either / np.maximum(either.sum(axis=(1, 2), keepdims=True), 1)
+    weights = shares.sum(axis=0)[..., None]
     goal, start = (drawing.image.astype(np.float64) for drawing in (asked, reference))
     way = goal - start
     done = (weights * way * (image - (goal + start) / 2)).sum()

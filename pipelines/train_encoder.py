@@ -9,9 +9,9 @@ trained first. The pictures are those of the drawn world, or a person's own.
 import copy
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +37,10 @@ from dtvideo.subject import (
 )
 from dtvideo.subject.augment import augment_subject
 from dtvideo.toon.portraits import portrait
+from dtvideo.toon.targets import cut_windows, draw_corners
 from dtvideo.training.checkpoints import load_average
 from dtvideo.training.describe import Captioner, DepthEstimator
-from dtvideo.training.losses import denoising_loss, denoising_target
+from dtvideo.training.losses import denoising_loss, denoising_target, figure_weights
 from dtvideo.training.pictures import PictureSet, Portrait
 from dtvideo.training.steps import optimise
 from pipelines.animate import AnimationPipeline
@@ -56,16 +57,29 @@ FEW_STEPS = 8
 class Lesson:
     """One batch: what is to be made, and what is told about it.
 
-    beta: 1 where the subject is shown, 0 where it is not.
+    weights: how much each place counts; beta: 1 where the subject is shown, 0 where it is not.
     """
 
     latents: Float[Tensor, "b c h w"]
     layout: Float[Tensor, "b 3 ph pw"]
+    weights: Float[Tensor, "b 1 h w"]
     words: Float[Tensor, "b n d"]
     subjects: Float[Tensor, "b 3 s s"]
     beta: Float[Tensor, " b"]
     noise: Float[Tensor, "b c h w"]
     timesteps: Int[Tensor, " b"]
+
+    def window(self, side: int, corners: Int[Tensor, "b 2"]) -> "Lesson":
+        """Return what is told of windows of `side` pixels that begin at these rows and columns."""
+        whole = self.layout.shape[-1]
+        cut = partial(cut_windows, corners=corners, side=side, whole=whole)
+        return replace(
+            self,
+            latents=cut(self.latents),
+            layout=cut(self.layout),
+            weights=cut(self.weights),
+            noise=cut(self.noise),
+        )
 
 
 def train_encoder(
@@ -143,6 +157,7 @@ def _teach(
             settings.optimiser,
             folder=folder,
             report=report,
+            rate_of=lambda name: 1.0 if name.startswith("attentions.") else settings.tower_rate,
             on_step=on_step,
         )
 
@@ -203,7 +218,9 @@ def layout_loss(
     noisy = scheduler.add_noise(lesson.latents, lesson.noise, timesteps)
     prediction = _predict(pipeline, guide, noisy, timesteps, lesson=lesson)
     target = denoising_target(scheduler, lesson.latents, noise=lesson.noise, timesteps=timesteps)
-    return denoising_loss(scheduler, prediction, target, timesteps=timesteps)
+    return denoising_loss(
+        scheduler, prediction, target, timesteps=timesteps, weights=lesson.weights
+    )
 
 
 def _predict(
@@ -279,6 +296,8 @@ def make_lesson(
     first, device = step * settings.batch, pipeline.unet.device
     drawn = [_picture(settings, first + row) for row in range(settings.batch)]
     latents = torch.cat([encode_picture(pipeline.vae, each.image, device=device) for each in drawn])
+    masks = torch.stack([torch.from_numpy(each.mask) for each in drawn])
+    size = (latents.shape[-2], latents.shape[-1])
     layouts = [picture_tensor(each.layout, device=device, dtype=latents.dtype) for each in drawn]
     subjects = [_subject(settings, each, first + row, side) for row, each in enumerate(drawn)]
     draws = torch.rand(settings.batch, generator=generator)
@@ -288,15 +307,19 @@ def make_lesson(
     captions = [
         "" if hidden else each.caption for hidden, each in zip(hides_text, drawn, strict=True)
     ]
-    return Lesson(
+    lesson = Lesson(
         latents=latents,
         layout=torch.cat(layouts),
+        weights=figure_weights(masks, settings.figure_weight, size=size).to(device),
         words=pipeline.encode_prompt(captions),
         subjects=torch.cat(subjects).to(device),
         beta=(~hides_subject).float().to(device),
         noise=torch.randn(latents.shape, generator=generator).to(device),
         timesteps=_draw_timesteps(pipeline, settings.batch, generator).to(device),
     )
+    if purpose == SAMPLES or not 0 < settings.window < settings.size:
+        return lesson
+    return lesson.window(settings.window, draw_corners(masks, settings.window, generator))
 
 
 def _draw_timesteps(

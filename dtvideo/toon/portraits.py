@@ -20,7 +20,7 @@ def portrait(seed: int, number: int, *, size: int) -> Portrait:
     scene = sample_scene(identity, key=key)
     drawing = scene_drawings(scene, 1, key=key, size=(size, size))[0]
     on_white = drawing.layer[..., :3] + (255 - drawing.layer[..., 3:])
-    return Portrait(drawing.image, on_white, layout_picture(drawing), scene.caption)
+    return Portrait(drawing.image, on_white, layout_picture(drawing), drawing.mask, scene.caption)
 
 
 def layout_picture(drawing: Drawing) -> UInt8[np.ndarray, "h w 3"]:
