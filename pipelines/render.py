@@ -130,7 +130,7 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
         native=native_side(pipeline),
         multiple=pipeline.size_multiple,
     )
-    sidecar.notices.extend(notices)
+    sidecar.notices.extend((*pipeline.notices, *notices))
     if info is not None and not job.resume:
         frames = len(chosen_indices(job, info.frames))
         check_space(job, size=size, frames=frames)
