@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipelines.clip_settings import ClipSettings
 
+
+def _switch(text: str) -> bool:
+    return {"on": True, "off": False}[text]
+
+
 _SETTINGS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "--steps": ("steps", int, "steps of the scheduler"),
     "--ref-weight": ("reference_weight", float, "weight of the reference's features"),
     "--prev-weight": ("previous_weight", float, "weight of the previous frame's features"),
     "--beta": ("beta", float, "how much the layers of a subject encoder count"),
     "--align": ("align", float, "how much a token prefers its own part of the body"),
+    "--align-gain": ("align_gain", float, "how far what a source loses by that is made up for"),
+    "--coarse": ("coarse", _switch, "on or off: whether the model gets its coarse frames"),
     "--guidance": ("mode", str, "interleaved, averaged, text or none"),
     "--ref-guidance": ("reference_scale", float, "scale of the reference's guidance"),
     "--text-guidance": ("text_scale", float, "scale of the prompt's guidance"),
@@ -105,7 +112,7 @@ def _values(flag: str, kind: Callable[[str], Any]) -> Callable[[str], tuple[Any,
 
         try:
             return tuple(kind(part) for part in text.split(","))
-        except ValueError:
+        except (ValueError, KeyError):
             remedy = "give one value, or several with commas"
             raise UsageError("U1", flag, f"cannot be {text!r}", remedy) from None
 
