@@ -14,7 +14,7 @@ from torch import Tensor
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.models.components import explained_loading, load_module
 from dtvideo.models.index import read_json
-from dtvideo.models.loras import check_lora
+from dtvideo.models.loras import HALVES, check_lora, unmatched_weights
 from dtvideo.models.weights import SUFFIX, Shapes, check_safetensors
 from pipelines.base import AnimationBase
 from pipelines.character_job import CharacterJob
@@ -38,6 +38,7 @@ def add_adapters(pipeline: AnimationBase, job: CharacterJob) -> None:
 def add_loras(pipeline: AnimationBase, loras: Sequence[tuple[str, float]]) -> None:
     """Load LoRA files, safetensors only, and set their scales.
 
+    What of a file fits nowhere is told in the pipeline's `notices`.
     Raises: ModelError M1 when a file is missing, M2 when it is damaged, M3 when it is of
     another kind, M5 when it does not fit.
     """
@@ -55,6 +56,8 @@ def add_loras(pipeline: AnimationBase, loras: Sequence[tuple[str, float]]) -> No
         if not any(name in adapters for adapters in pipeline.get_list_adapters().values()):
             problem = f"none of its {len(keys)} weights fits the model"
             raise ModelError("M5", file, problem, remedy)
+        if lost := unmatched_weights(pipeline, load_file(path), adapter=name):
+            pipeline.notices += (_partial_fit(file, keys, lost),)
     if names:
         pipeline.set_adapters(names, [scale for _, scale in loras])
 
@@ -111,6 +114,13 @@ def add_ip_adapters(pipeline: AnimationBase, adapters: Sequence[tuple[str, float
             local_files_only=True,
         )
     pipeline.set_ip_adapter_scale([scale for _, scale in adapters])
+
+
+def _partial_fit(file: str, keys: Sequence[str], lost: Sequence[str]) -> str:
+    """Return what to tell of a LoRA that fits in part."""
+    halves = [key for key in keys if key.endswith((*HALVES, *HALVES.values()))]
+    fitting = f"{len(halves) - len(lost)} of its {len(halves)} weights fit the model"
+    return f"--lora {file}: {fitting}, the others are not used; the first is {min(lost)}"
 
 
 def _checked(file: str) -> Shapes:

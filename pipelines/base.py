@@ -51,6 +51,8 @@ class AnimationBase(
     ]
     _callback_tensor_inputs = ["latents"]  # noqa: RUF012
     _interrupt = False
+    notices: tuple[str, ...] = ()
+    """What a person should know of what was added to the model."""
 
     @property
     def vae_scale_factor(self) -> int:

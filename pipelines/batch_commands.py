@@ -70,6 +70,9 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     what.add_argument("-o", "--output", metavar="OUT", type=Path, help="keep the new result")
     what.add_argument("--compare", action="store_true", help="keep nothing, only compare")
     parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument(
+        "--locked", action="store_true", help="refuse weights that are not those that were used"
+    )
     parser.add_argument("--progress", metavar="bar|json|none", default="bar")
     parser.set_defaults(command=_replay)
 
@@ -245,10 +248,14 @@ def _replay(arguments: argparse.Namespace) -> int:
 
     progress = create_progress(arguments.progress)
     if arguments.compare:
-        comparison = compare(arguments.sidecar, progress)
+        comparison = compare(arguments.sidecar, progress, locked=arguments.locked)
     else:
         comparison = replay(
-            arguments.sidecar, arguments.output, overwrite=arguments.overwrite, progress=progress
+            arguments.sidecar,
+            arguments.output,
+            overwrite=arguments.overwrite,
+            progress=progress,
+            locked=arguments.locked,
         )
         print(arguments.output)
     _tell(comparison.describe())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from dtvideo.attention.alignment import MOST_GAIN
 from dtvideo.denoise import steps_made
 from dtvideo.errors import UsageError
 from dtvideo.guidance import GuidanceSettings
@@ -19,7 +20,8 @@ class ClipSettings:
     previous frame counts in self-subject attention; 0 switches it off.
     beta: how much the layers of a subject encoder count, 0 to 2, where the model has one.
     align: how strongly a token prefers the same part of the body in the reference and the previous
-    frame, 0 to 500 per squared torso length; 0 is the paper.
+    frame, 0 to 500 per squared torso length; 0 is the paper. align_gain: how many times over what
+    a source loses by that is made up for, at most; 1 is not at all, to measure what it is worth.
     start_strength: share of noise in the beginning, above 0: 1 starts from noise alone, less from
     the coarse frame noised to that level, which leaves out the steps before it.
     coarse: whether a coarse-conditioned model gets its coarse frames; masked: whether the attention
@@ -39,6 +41,7 @@ class ClipSettings:
     previous_weight: float = 1.0
     beta: float = 0.2
     align: float = 0.0
+    align_gain: float = MOST_GAIN
     start_strength: float = 1.0
     coarse: bool = True
     masked: bool = True
@@ -54,6 +57,7 @@ class ClipSettings:
         _check_range("previous_weight", self.previous_weight, 0, 1e6)
         _check_range("beta", self.beta, 0, 2)
         _check_range("align", self.align, 0, 500)
+        _check_range("align_gain", self.align_gain, 1, 1e6)
         _check_range("start_strength", self.start_strength, 1e-6, 1)
         _check_start(self.start_strength, self.steps, coarse=self.coarse)
         _check_range("shared_noise", self.shared_noise, 0, 1)

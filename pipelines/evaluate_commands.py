@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipelines.clip_settings import ClipSettings
 
+
+def _switch(text: str) -> bool:
+    return {"on": True, "off": False}[text]
+
+
 _SETTINGS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "--steps": ("steps", int, "steps of the scheduler"),
     "--ref-weight": ("reference_weight", float, "weight of the reference's features"),
     "--prev-weight": ("previous_weight", float, "weight of the previous frame's features"),
+    "--beta": ("beta", float, "how much the layers of a subject encoder count"),
     "--align": ("align", float, "how much a token prefers its own part of the body"),
+    "--align-gain": ("align_gain", float, "how far what a source loses by that is made up for"),
+    "--coarse": ("coarse", _switch, "on or off: whether the model gets its coarse frames"),
     "--guidance": ("mode", str, "interleaved, averaged, text or none"),
     "--ref-guidance": ("reference_scale", float, "scale of the reference's guidance"),
     "--text-guidance": ("text_scale", float, "scale of the prompt's guidance"),
@@ -43,6 +51,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     toon.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep pictures and scores")
     _add_settings(toon)
     _add_pictures(tools.add_parser("generate", help="pictures from words: drawn ones, or yours"))
+    encoder = tools.add_parser("encoder", help="what a subject encoder carries")
+    encoder.set_defaults(command=_encoder)
+    encoder.add_argument("model", metavar="MODEL", help="a folder that `train encoder` made")
+    encoder.add_argument("--depth-controlnet", metavar="NAME", help="instead of the model's own")
+    encoder.add_argument("--beta", metavar="B", type=float, default=1.0, help="1, as in training")
+    _add_drawn(encoder, clips=40)
+    encoder.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep a sheet and scores")
     points = tools.add_parser("keypoints", help="a pose detector on drawn characters")
     points.set_defaults(command=_keypoints)
     _add_drawn(points, clips=100)
@@ -97,7 +112,7 @@ def _values(flag: str, kind: Callable[[str], Any]) -> Callable[[str], tuple[Any,
 
         try:
             return tuple(kind(part) for part in text.split(","))
-        except ValueError:
+        except (ValueError, KeyError):
             remedy = "give one value, or several with commas"
             raise UsageError("U1", flag, f"cannot be {text!r}", remedy) from None
 
@@ -218,6 +233,25 @@ def _drawn_pictures(arguments: argparse.Namespace, likeness: Any) -> Any:
             judges=judges,
             progress=lambda *_: advance(),
         )
+
+
+def _encoder(arguments: argparse.Namespace) -> int:
+    """Measure what a subject encoder carries on held-out characters; print the table."""
+    from pipelines.evaluate_encoder import encoder_methods, evaluate_encoder, open_guided
+    from pipelines.evaluate_generate import PictureEvaluation
+    from pipelines.progress import create_progress
+
+    settings = PictureEvaluation(arguments.clips, seed=arguments.seed)
+    pipeline = open_guided(arguments.model, arguments.depth_controlnet)
+    with create_progress(arguments.progress).stage("evaluate", settings.clips) as advance:
+        report = evaluate_encoder(
+            encoder_methods(pipeline, beta=arguments.beta),
+            settings,
+            output=arguments.output,
+            progress=lambda *_: advance(),
+        )
+    print(report.table())
+    return 0
 
 
 def _keypoints(arguments: argparse.Namespace) -> int:

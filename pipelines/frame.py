@@ -252,7 +252,9 @@ class FrameRenderer:
 
     def _alignment(self, pose: Pose) -> PoseAlignment | None:
         places = self._places(pose)
-        return None if places is None else PoseAlignment(places, self.settings.align)
+        if places is None:
+            return None
+        return PoseAlignment(places, self.settings.align, self.settings.align_gain)
 
     def _remember_reference(self) -> CachePlan:
         """Write the reference at every step, where the memory for it is; or leave it for later."""

@@ -110,6 +110,7 @@ def open_studio(job: GenerateJob, progress: Progress) -> Studio:
         if job.pose is None and not pipeline.is_coarse_conditioned:
             pipeline.register_modules(controlnet=None)
         sidecar.model = describe_model(job, pipeline)
+        sidecar.notices += pipeline.notices
     settings = clip_settings(job, pipeline)
     with progress.stage("read reference", None):
         reference, pose = _prepare(job, loaded, pipeline, sidecar)

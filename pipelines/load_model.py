@@ -220,8 +220,14 @@ def describe_model(job: CharacterJob, pipeline: AnimationBase) -> dict[str, obje
         "prediction_type": pipeline.scheduler.config.get("prediction_type"),
         "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
         "device": str(pipeline._execution_device),
-        "sha256": {name: sha256_file(path) for name, path in _used_files(job, source).items()},
+        "sha256": model_hashes(job),
     }
+
+
+def model_hashes(job: CharacterJob) -> dict[str, str]:
+    """Return the hash of every weight file of a job, by where it belongs."""
+    files = _used_files(job, find_model(job.model))
+    return {name: sha256_file(path) for name, path in files.items()}
 
 
 def _used_files(job: CharacterJob, source: ModelSource) -> dict[str, Path]:

@@ -143,7 +143,7 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
         refines=pipeline.is_coarse_conditioned,
     )
     size = (size[0] * upscale, size[1] * upscale)
-    sidecar.notices.extend(notices)
+    sidecar.notices.extend((*pipeline.notices, *notices))
     if info is not None and not job.resume:
         frames = len(chosen_indices(job, info.frames))
         check_space(job, size=size, frames=frames)

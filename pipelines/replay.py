@@ -1,12 +1,14 @@
 """Render again what a side-car tells, and compare."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dtvideo.errors import MediaError
+from dtvideo.errors import MediaError, ModelError
 from pipelines.job import job_from_plain
+from pipelines.load_model import model_hashes
 from pipelines.progress import Progress
 from pipelines.render import render
 from pipelines.sidecar import fingerprint
@@ -37,7 +39,7 @@ class Comparison:
         )
 
 
-def compare(sidecar: Path, progress: Progress) -> Comparison:
+def compare(sidecar: Path, progress: Progress, *, locked: bool = False) -> Comparison:
     """Render again what a side-car tells, compare the frames, and keep nothing else.
 
     Raises: as `replay`.
@@ -45,13 +47,18 @@ def compare(sidecar: Path, progress: Progress) -> Comparison:
     settings = read_sidecar(sidecar)["recipe"]["job"]
     name = job_from_plain(settings, beside=sidecar.parent.resolve()).target.name
     with TemporaryDirectory(prefix="dtvideo-replay-") as folder:
-        return replay(sidecar, Path(folder) / name, overwrite=False, progress=progress)
+        output = Path(folder) / name
+        return replay(sidecar, output, overwrite=False, progress=progress, locked=locked)
 
 
-def replay(sidecar: Path, output: Path, *, overwrite: bool, progress: Progress) -> Comparison:
+def replay(
+    sidecar: Path, output: Path, *, overwrite: bool, progress: Progress, locked: bool = False
+) -> Comparison:
     """Render again what a side-car tells, with as many threads, and compare the frames.
 
-    Raises: MediaError F9 when an input is not the one that was used; and as `render`.
+    locked: refuse weights that are not those that were used, instead of a notice.
+    Raises: MediaError F9 when an input is not the one that was used; ModelError M4 when `locked`
+    and a weight file is not; and as `render`.
     """
     told = read_sidecar(sidecar)
     for entry in told["inputs"]:
@@ -67,6 +74,7 @@ def replay(sidecar: Path, output: Path, *, overwrite: bool, progress: Progress) 
         resume=False,
         threads=told["environment"]["threads"],
     )
+    _check_weights(sidecar, told["model"]["sha256"], model_hashes(job), progress, locked=locked)
     result = render(job, progress)
     again = read_sidecar(result.sidecar)
     before, after = told["frames"]["sha256_of_rgb"], again["frames"]["sha256_of_rgb"]
@@ -76,3 +84,22 @@ def replay(sidecar: Path, output: Path, *, overwrite: bool, progress: Progress) 
         different=tuple(index for index, (old, new) in pairs if old != new),
         environment=tuple(differences(told["environment"], again["environment"])),
     )
+
+
+def _check_weights(
+    sidecar: Path,
+    told: Mapping[str, str],
+    found: Mapping[str, str],
+    progress: Progress,
+    *,
+    locked: bool,
+) -> None:
+    """Refuse, or tell of, weight files of which the hash is not what the side-car tells."""
+    names = sorted(told.keys() | found.keys())
+    other = [name for name in names if told.get(name) != found.get(name)]
+    if not other:
+        return
+    problem = f"{len(other)} of {len(names)} weight files are not those used then, first {other[0]}"
+    if locked:
+        raise ModelError("M4", sidecar, problem, "put the model back, or leave out --locked")
+    progress.notice(problem)

@@ -21,6 +21,7 @@ COLUMNS = {
     "words_ratio": ("words", 3),
     "parts_kept": ("parts kept", 3),
     "part_colour": ("parts dE00", 2),
+    "layout": ("layout", 2),
     "clip_t": ("CLIP-T", 3),
     "clip_i": ("CLIP-I", 3),
     "dino": ("DINO", 3),

@@ -6,18 +6,19 @@ trained first. The pictures are those of the drawn world, or a person's own.
 `train_encoder` goes on where a run stopped.
 """
 
+import copy
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import ControlNetModel
-from jaxtyping import Float, Int, Shaped
-from torch import Tensor, nn
+from jaxtyping import Float, Int, Int64, Shaped
+from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from dtvideo.denoise import denoise, prepare_scheduler
@@ -36,9 +37,10 @@ from dtvideo.subject import (
 )
 from dtvideo.subject.augment import augment_subject
 from dtvideo.toon.portraits import portrait
+from dtvideo.toon.targets import cut_windows, draw_corners
 from dtvideo.training.checkpoints import load_average
 from dtvideo.training.describe import Captioner, DepthEstimator
-from dtvideo.training.losses import denoising_loss, denoising_target
+from dtvideo.training.losses import denoising_loss, denoising_target, figure_weights
 from dtvideo.training.pictures import PictureSet, Portrait
 from dtvideo.training.steps import optimise
 from pipelines.animate import AnimationPipeline
@@ -47,23 +49,37 @@ from pipelines.load_model import load_pipeline
 
 Report = Callable[[str], None]
 LAYOUT, ENCODER, SAMPLES, EXPORT = "layout", "encoder", "samples", "export"
-SAMPLE_STEPS = 20
+FEW_STEPS = 8
+"""A model that makes its pictures in so few steps, or fewer, learns at their noise levels alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """One batch: what is to be made, and what is told about it.
 
-    beta: 1 where the subject is shown, 0 where it is not.
+    weights: how much each place counts; beta: 1 where the subject is shown, 0 where it is not.
     """
 
     latents: Float[Tensor, "b c h w"]
     layout: Float[Tensor, "b 3 ph pw"]
+    weights: Float[Tensor, "b 1 h w"]
     words: Float[Tensor, "b n d"]
     subjects: Float[Tensor, "b 3 s s"]
     beta: Float[Tensor, " b"]
     noise: Float[Tensor, "b c h w"]
     timesteps: Int[Tensor, " b"]
+
+    def window(self, side: int, corners: Int[Tensor, "b 2"]) -> "Lesson":
+        """Return what is told of windows of `side` pixels that begin at these rows and columns."""
+        whole = self.layout.shape[-1]
+        cut = partial(cut_windows, corners=corners, side=side, whole=whole)
+        return replace(
+            self,
+            latents=cut(self.latents),
+            layout=cut(self.layout),
+            weights=cut(self.weights),
+            noise=cut(self.noise),
+        )
 
 
 def train_encoder(
@@ -99,7 +115,8 @@ def _train(
     _teach(settings, pipeline, guide, encoder, folder=run / ENCODER, report=report)
     load_average(encoder, run / ENCODER / "checkpoint.safetensors")
     encoder.eval().requires_grad_(False)
-    pipeline.register_modules(subject_encoder=encoder)
+    own_guide = None if settings.layout_model else guide
+    pipeline.register_modules(subject_encoder=encoder, depth_controlnet=own_guide)
     pipeline.save_pretrained(folder)
     return folder
 
@@ -140,6 +157,7 @@ def _teach(
             settings.optimiser,
             folder=folder,
             report=report,
+            rate_of=lambda name: 1.0 if name.startswith("attentions.") else settings.tower_rate,
             on_step=on_step,
         )
 
@@ -200,7 +218,9 @@ def layout_loss(
     noisy = scheduler.add_noise(lesson.latents, lesson.noise, timesteps)
     prediction = _predict(pipeline, guide, noisy, timesteps, lesson=lesson)
     target = denoising_target(scheduler, lesson.latents, noise=lesson.noise, timesteps=timesteps)
-    return denoising_loss(scheduler, prediction, target, timesteps=timesteps)
+    return denoising_loss(
+        scheduler, prediction, target, timesteps=timesteps, weights=lesson.weights
+    )
 
 
 def _predict(
@@ -237,7 +257,9 @@ def save_samples(
 ) -> None:
     """Write a sheet: each picture of a lesson, and what is made of it with and without subject."""
     scheduler = prepare_scheduler(
-        pipeline.scheduler, steps=SAMPLE_STEPS, device=pipeline.unet.device
+        pipeline.scheduler,
+        steps=pipeline.default_settings.steps,
+        device=pipeline.unet.device,
     )
     tokens = encoder(lesson.subjects)
     rows = [lesson.latents]
@@ -274,6 +296,8 @@ def make_lesson(
     first, device = step * settings.batch, pipeline.unet.device
     drawn = [_picture(settings, first + row) for row in range(settings.batch)]
     latents = torch.cat([encode_picture(pipeline.vae, each.image, device=device) for each in drawn])
+    masks = torch.stack([torch.from_numpy(each.mask) for each in drawn])
+    size = (latents.shape[-2], latents.shape[-1])
     layouts = [picture_tensor(each.layout, device=device, dtype=latents.dtype) for each in drawn]
     subjects = [_subject(settings, each, first + row, side) for row, each in enumerate(drawn)]
     draws = torch.rand(settings.batch, generator=generator)
@@ -283,16 +307,30 @@ def make_lesson(
     captions = [
         "" if hidden else each.caption for hidden, each in zip(hides_text, drawn, strict=True)
     ]
-    steps = len(pipeline.scheduler.alphas_cumprod)
-    return Lesson(
+    lesson = Lesson(
         latents=latents,
         layout=torch.cat(layouts),
+        weights=figure_weights(masks, settings.figure_weight, size=size).to(device),
         words=pipeline.encode_prompt(captions),
         subjects=torch.cat(subjects).to(device),
         beta=(~hides_subject).float().to(device),
         noise=torch.randn(latents.shape, generator=generator).to(device),
-        timesteps=torch.randint(steps, (settings.batch,), generator=generator).to(device),
+        timesteps=_draw_timesteps(pipeline, settings.batch, generator).to(device),
     )
+    if purpose == SAMPLES or not 0 < settings.window < settings.size:
+        return lesson
+    return lesson.window(settings.window, draw_corners(masks, settings.window, generator))
+
+
+def _draw_timesteps(
+    pipeline: AnimationPipeline, count: int, generator: torch.Generator
+) -> Int64[Tensor, " b"]:
+    """Draw any timesteps, or for a model of few steps some of those that it is sampled at."""
+    steps = pipeline.default_settings.steps
+    if steps > FEW_STEPS:
+        return torch.randint(len(pipeline.scheduler.alphas_cumprod), (count,), generator=generator)
+    sampled = prepare_scheduler(pipeline.scheduler, steps=steps).timesteps.round().long()
+    return sampled[torch.randint(len(sampled), (count,), generator=generator)]
 
 
 def _picture(settings: EncoderTraining, number: int) -> Portrait:
@@ -334,13 +372,12 @@ def _layout_guide(
 def _trained_layout(
     settings: EncoderTraining, pipeline: AnimationPipeline, run: Path, *, report: Report
 ) -> ControlNetModel:
-    """Return the frozen ControlNet that knows the layout, trained for the model as it is."""
-    torch.manual_seed(settings.seed)
-    own = pipeline.controlnet.config.conditioning_embedding_out_channels
-    guide: nn.Module = ControlNetModel.from_unet(
-        pipeline.unet, conditioning_embedding_out_channels=own
-    )
-    guide.to(pipeline.unet.device).requires_grad_(True)
+    """Return the frozen ControlNet that knows the layout, trained for the model as it is.
+
+    It begins as the model's own for poses, which knows where bodies are and only has to learn
+    another picture of it.
+    """
+    guide: ControlNetModel = copy.deepcopy(pipeline.controlnet).requires_grad_(True)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         lesson = make_lesson(settings, pipeline, purpose=LAYOUT, step=step, side=8)

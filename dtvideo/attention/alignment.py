@@ -34,11 +34,12 @@ class Alignment:
 class PoseAlignment:
     """How the tokens of one frame are aligned with its sources; what is worked out is kept.
 
-    places: body coordinates of the frame; strength: a, above 0.
+    places: body coordinates of the frame; strength: a, above 0; most_gain: limit of Z.
     """
 
     places: Places
     strength: float
+    most_gain: float = MOST_GAIN
     _made: dict[tuple[str, int], Alignment] = field(default_factory=dict)
 
     def to_source(
@@ -51,7 +52,11 @@ class PoseAlignment:
         known = (role, math.prod(grid))
         if known not in self._made:
             self._made[known] = align(
-                self.places(grid).to(key.device), key, strength=self.strength, weight=weight
+                self.places(grid).to(key.device),
+                key,
+                strength=self.strength,
+                weight=weight,
+                most_gain=self.most_gain,
             )
         return self._made[known]
 
@@ -62,12 +67,13 @@ def align(
     *,
     strength: float,
     weight: float | Float[Tensor, "*d k"] = 1.0,
+    most_gain: float = MOST_GAIN,
 ) -> Alignment:
     """Return the alignment of queries and source tokens at these body coordinates.
 
     Z = sum w / sum w exp(-(a / 2) |phi_q - phi_k|^2) keeps the source's total weight: without it
-    a large `strength` starves the source. It is limited to 1000, so that a query whose part of
-    the body the source does not show is not forced to read another.
+    a large `strength` starves the source. It is limited to `most_gain`, so that a query whose
+    part of the body the source does not show is not forced to read another; 1 leaves Z out.
     """
     if key.shape[-2] == 0:
         return Alignment(query, key, query.new_zeros(query.shape[:-1]))
@@ -85,7 +91,7 @@ def align(
     )
     gain = log_weight.logsumexp(dim=-1)[..., None] - reached
     # Where no token counts at all, the gain is inf - inf: such a source is dropped anyway.
-    return Alignment(query, key, gain.nan_to_num(0.0).clamp(0.0, math.log(MOST_GAIN)))
+    return Alignment(query, key, gain.nan_to_num(0.0).clamp(0.0, math.log(most_gain)))
 
 
 def _log_nearness(query: Tensor, key: Tensor) -> Float[Tensor, "*b q k"]:

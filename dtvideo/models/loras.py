@@ -1,8 +1,14 @@
-"""LoRA files, looked at before a loader opens them: whole or not, and for which family."""
+"""LoRA files: whole and of which family, before a loader opens them; and what it took of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from diffusers.utils import convert_state_dict_to_diffusers, convert_state_dict_to_peft
+from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+from peft.utils import get_peft_model_state_dict
+from torch import Tensor
 
 from dtvideo.errors import ModelError
 from dtvideo.models.weights import Shapes, check_safetensors
@@ -44,6 +50,49 @@ def check_lora(path: Path, *, text_width: int) -> Shapes:
         problem = f"reads words of width {min(found)}, the model's have {text_width}"
         raise ModelError("M5", path, problem, "give a LoRA of this model's family")
     return shapes
+
+
+def unmatched_weights(pipeline: Any, weights: Mapping[str, Tensor], *, adapter: str) -> list[str]:
+    """Return which weights of a LoRA no layer of a model took when it was loaded, by their names.
+
+    weights: as in the file; adapter: what the loaded LoRA is called in the model.
+    """
+    names = {id(value): name for name, value in weights.items()}
+    renamed, *_ = pipeline.lora_state_dict(dict(weights), unet_config=pipeline.unet.config)
+    lost = []
+    for part in dict.fromkeys(name.partition(".")[0] for name in renamed):
+        own = {
+            name.removeprefix(f"{part}."): value
+            for name, value in renamed.items()
+            if name.startswith(f"{part}.")
+        }
+        taken = _taken(getattr(pipeline, part, None), adapter)
+        lost += [
+            names[id(value)] for name, value in _as_peft(part, own).items() if name not in taken
+        ]
+    return lost
+
+
+def _taken(module: Any, adapter: str) -> set[str]:
+    """Return the names of an adapter's weights in a module, as peft calls them."""
+    if adapter not in getattr(module, "peft_config", {}):
+        return set()
+    found = get_peft_model_state_dict(module, adapter_name=adapter)
+    return {_short(name) for name in found}
+
+
+def _as_peft(part: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights for a part of a model under the names that peft gives them."""
+    if part == "unet" and not all("lora_A" in name or "lora_B" in name for name in weights):
+        weights = convert_unet_state_dict_to_peft(weights)
+    elif part.startswith("text_encoder"):
+        weights = convert_state_dict_to_peft(convert_state_dict_to_diffusers(weights))
+    return {_short(name): value for name, value in weights.items()}
+
+
+def _short(name: str) -> str:
+    """Return a name without the root of text encoders, which files tell and newer models lack."""
+    return name.removeprefix("text_model.")
 
 
 def _missing_halves(shapes: Shapes) -> Iterator[str]:

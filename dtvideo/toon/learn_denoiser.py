@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import CLIPTokenizer
 
 from dtvideo.attention import (
@@ -37,6 +36,7 @@ from dtvideo.toon.lessons import Lessons, encode_lesson, stack_lessons
 from dtvideo.toon.model import build_controlnet, build_scheduler, build_text_encoder, build_unet
 from dtvideo.toon.patches import PatchAutoencoder
 from dtvideo.toon.targets import Targets, body_places, draw_corners, targets_of
+from dtvideo.training.losses import figure_weights
 from dtvideo.training.steps import Report, optimise
 
 REFERENCE, PREVIOUS = "reference", "previous"
@@ -311,14 +311,6 @@ def encode_captions(
     chosen = torch.where(dropped[:, None].to(tokens.device), tokens[:, 1], tokens[:, 0])
     encoded: Tensor = modules["text_encoder"](chosen).last_hidden_state
     return encoded
-
-
-def figure_weights(
-    masks: Float[Tensor, "n ph pw"], weight: float, *, size: tuple[int, int]
-) -> Float[Tensor, "n 1 h w"]:
-    """Return `weight` for latents (size: h, w) that see some of the figure, 1 for the others."""
-    cells = functional.adaptive_max_pool2d(masks[:, None].float(), size)
-    return 1 + (weight - 1) * cells
 
 
 def _size(batch: Lessons) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from dtvideo.errors import ModelError
 
@@ -39,13 +40,25 @@ def denoising_loss(
     target: Float[Tensor, "b c h w"],
     *,
     timesteps: Int[Tensor, " b"],
+    weights: Float[Tensor, "b 1 h w"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Return the mean square error; clean latents count more where little noise hides them."""
+    """Return the mean square error; clean latents count more where little noise hides them.
+
+    weights: how much each place counts beside the others; all the same without.
+    """
     error = (prediction.float() - target.float()).square()
     if scheduler.config.prediction_type == "sample":
         strength = 1 / (1 - _kept(scheduler, timesteps))
         error = strength.clamp(max=WEIGHT_LIMIT) * error
-    return error.mean()
+    return error.mean() if weights is None else (weights * error).mean() / weights.mean()
+
+
+def figure_weights(
+    masks: Float[Tensor, "n ph pw"], weight: float, *, size: tuple[int, int]
+) -> Float[Tensor, "n 1 h w"]:
+    """Return `weight` for latents (size: h, w) that see some of the figure, 1 for the others."""
+    cells = functional.adaptive_max_pool2d(masks[:, None].float(), size)
+    return 1 + (weight - 1) * cells
 
 
 def _kept(scheduler: Any, timesteps: Tensor) -> Float[Tensor, "b 1 1 1"]:

@@ -55,12 +55,14 @@ class Portion:
 class Portrait:
     """A subject in a scene.
 
-    subject: it alone, on white; layout: how near each place is, grey, 255 in front.
+    subject: it alone, on white, maybe in another stance; layout: how near each place of the
+    picture is, grey, 255 in front; mask: 1 is the subject in the picture.
     """
 
     image: UInt8[np.ndarray, "h w 3"]
     subject: UInt8[np.ndarray, "h w 3"]
     layout: UInt8[np.ndarray, "h w 3"]
+    mask: Float32[np.ndarray, "h w"]
     caption: str
 
 
@@ -114,11 +116,13 @@ class PictureSet:
         else:
             shown = other = _load(parts[kind], kind)
         image, subject = _square(shown.rgb, size), _square(other.rgb, size)
-        mask = _square(_subject_mask(parts, other), size)[..., None]
+        mask = _square(_subject_mask(parts, other), size)
+        here = mask if shown is other else _square(_subject_mask(parts, shown), size)
         return Portrait(
             image=image,
-            subject=(subject * mask + 255 * (1 - mask)).round().astype(np.uint8),
+            subject=_on_white(subject, mask),
             layout=self._layout(parts, image),
+            mask=here,
             caption=self._caption(name, parts, image),
         )
 
@@ -185,6 +189,11 @@ class PictureSet:
         """End the processes that read clips."""
         for clip in list(self._clips):
             self._close(clip)
+
+
+def _on_white(subject: Image, mask: Float32[np.ndarray, "h w"]) -> Image:
+    share = mask[..., None]
+    return np.asarray((subject * share + 255 * (1 - share)).round().astype(np.uint8))
 
 
 def _portions(path: Path) -> Iterator[tuple[str, Portion]]:

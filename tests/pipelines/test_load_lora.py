@@ -68,13 +68,7 @@ def test_a_lora_changes_the_frames_by_its_scale(own_folder, lora):
 
 
 def test_a_lora_with_kohyas_names_does_the_same(own_folder, lora, tmp_path):
-    kohya = {}
-    for name, value in load_file(lora).items():
-        layer, _, matrix = name.removesuffix(".weight").rpartition(".")
-        stem = f"lora_unet_{layer.removeprefix('unet.').replace('.', '_')}"
-        kohya[f"{stem}.{'lora_down' if matrix == 'lora_A' else 'lora_up'}.weight"] = value
-        kohya[f"{stem}.alpha"] = torch.tensor(2.0)
-    save_file(kohya, tmp_path / "kohya.safetensors")
+    save_file(with_kohyas_names(load_file(lora)), tmp_path / "kohya.safetensors")
     frames = []
     for path in (lora, tmp_path / "kohya.safetensors"):
         pipeline = load_pipeline(str(own_folder))
@@ -112,6 +106,62 @@ def test_a_lora_of_the_text_encoder_as_files_name_it_changes_its_words(
     for name, weight in expected.items():
         found = pipeline.text_encoder.get_submodule(name).base_layer.weight
         torch.testing.assert_close(found, weight, atol=1e-5, rtol=1e-5)
+
+
+def with_kohyas_names(weights):
+    """Rename a LoRA of the U-Net from diffusers' form."""
+    kohya = {}
+    for name, value in weights.items():
+        layer, _, matrix = name.removesuffix(".weight").rpartition(".")
+        stem = f"lora_unet_{layer.removeprefix('unet.').replace('.', '_')}"
+        kohya[f"{stem}.{'lora_down' if matrix == 'lora_A' else 'lora_up'}.weight"] = value
+        kohya[f"{stem}.alpha"] = torch.tensor(2.0)
+    return kohya
+
+
+@pytest.mark.parametrize("form", ["diffusers", "kohya"])
+def test_a_lora_of_which_a_part_fits_tells_how_much_and_what_does_not(
+    own_folder, lora, tmp_path, form
+):
+    weights = load_file(lora)
+    deeper = {
+        name.replace("down_blocks.0", "down_blocks.7"): value.clone()
+        for name, value in weights.items()
+        if ".down_blocks.0." in name
+    }
+    assert 0 < len(deeper) < len(weights)
+    both = {**weights, **deeper}
+    save_file(both if form == "diffusers" else with_kohyas_names(both), tmp_path / "b.safetensors")
+    pipeline = load_pipeline(str(own_folder))
+    add_loras(pipeline, [(str(lora), 0.0), (str(tmp_path / "b.safetensors"), 1.0)])
+    (told,) = pipeline.notices
+    assert f"b.safetensors: {len(weights)} of its {len(both)} weights fit the model" in told
+    first = {"diffusers": "unet.down_blocks.7.", "kohya": "lora_unet_down_blocks_7_"}[form]
+    assert told.partition("the first is ")[2].startswith(first)
+    plain = load_pipeline(str(own_folder))
+    add_loras(plain, [(str(lora), 1.0)])
+    assert plain.notices == ()
+    assert np.array_equal(first_frame(plain), first_frame(pipeline))
+
+
+@pytest.mark.parametrize("form", ["diffusers", "kohya"])
+def test_words_of_a_lora_for_another_text_encoder_are_told(own_folder, lora, tmp_path, form):
+    """The layers of a deeper text encoder, as files name them, beside a U-Net that fits."""
+    lost = []
+    weights = load_file(lora) if form == "diffusers" else with_kohyas_names(load_file(lora))
+    for layer in (0, 9):
+        stem = f"text_model.encoder.layers.{layer}.self_attn.out_proj"
+        halves = ("lora_A", "lora_B") if form == "diffusers" else ("lora_down", "lora_up")
+        start = "text_encoder." if form == "diffusers" else "lora_te_"
+        stem = start + (stem if form == "diffusers" else stem.replace(".", "_"))
+        names = [f"{stem}.{half}.weight" for half in halves]
+        weights[names[0]], weights[names[1]] = torch.ones(2, 32), torch.ones(32, 2)
+        lost = names
+    save_file(weights, tmp_path / "b.safetensors")
+    pipeline = load_pipeline(str(own_folder))
+    add_loras(pipeline, [(str(tmp_path / "b.safetensors"), 1.0)])
+    (told,) = pipeline.notices
+    assert told.endswith(f"the first is {lost[0]}")
 
 
 def test_m5_a_lora_that_touches_nothing_names_its_weights(own_folder, tmp_path):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import cli
 from dtvideo.errors import MediaError
@@ -61,6 +62,31 @@ def test_comparing_alone_keeps_nothing(made, tmp_path, capsys, output, monkeypat
     with pytest.raises(SystemExit, match="5"):
         cli.main(["replay", str(sidecar), "--compare", "--progress", "none"])
     assert "1 of 2 frames differ, first 1" in capsys.readouterr().err
+
+
+def test_m4_weights_that_are_not_those_that_were_used_are_told_and_refused_when_locked(
+    made, tiny_model, tmp_path, capsys
+):
+    """The model's folder is there, whole and loadable, with other numbers in one file."""
+    own = tmp_path / "own"
+    shutil.copytree(tiny_model, own)
+    job = job_from_plain(read_sidecar(made.sidecar)["recipe"]["job"], beside=tmp_path)
+    sidecar = render(replace(job, model=str(own), output=tmp_path / "z.mp4")).sidecar
+    again = ["replay", str(sidecar), "--compare", "--progress", "none", "--locked"]
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(again)
+    path = own / "controlnet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    save_file({name: value * 1.01 for name, value in weights.items()}, path)
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="4"):
+        cli.main(again)
+    told = capsys.readouterr().err
+    assert "error[M4]" in told
+    assert "of 4 weight files are not those used then, first controlnet/" in told
+    with pytest.raises(SystemExit, match="5"):
+        cli.main([*again[:-1], "--progress", "json"])
+    assert "1 of 4 weight files are not those used then" in capsys.readouterr().err
 
 
 def test_a_folder_that_has_travelled_with_its_model_can_be_rendered_again(

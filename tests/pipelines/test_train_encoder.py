@@ -2,17 +2,23 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import cli
 from dtvideo.config import load_settings
+from dtvideo.denoise import prepare_scheduler
 from dtvideo.errors import UsageError
 from dtvideo.images import load_image
 from dtvideo.subject import SubjectEncoder, install_subject_attention
+from dtvideo.toon.portraits import portrait
 from dtvideo.training.describe import Captioner
+from dtvideo.training.losses import figure_weights
 from dtvideo.training.steps import OptimiserSettings
+from pipelines.animate import AnimationPipeline
 from pipelines.encoder_settings import EncoderTraining, SmallTower
 from pipelines.load_model import load_pipeline
 from pipelines.train_encoder import (
@@ -24,7 +30,7 @@ from pipelines.train_encoder import (
     train_encoder,
 )
 from tests.tiny_judges import write_captioner, write_depth_model
-from tests.tiny_models import tiny_tower
+from tests.tiny_models import tiny_components, tiny_tower
 from tests.training_pictures import write_samples
 
 SHORT = OptimiserSettings(steps=2, warmup=1, log_every=1)
@@ -140,6 +146,81 @@ def test_a_given_tower_is_frozen_and_a_small_one_learns(settings, pipeline, tmp_
 def test_the_hidden_states_are_as_deep_as_the_papers():
     assert spread_layers(24) == (4, 8, 12, 16, -1)
     assert spread_layers(4) == (1, 2, 3, -1)
+
+
+def test_a_model_of_few_steps_learns_at_their_noise_levels_alone(settings, pipeline):
+    assert pipeline.default_settings.steps == 2
+    sampled = prepare_scheduler(pipeline.scheduler, steps=2).timesteps.tolist()
+    many = replace(settings, batch=64, size=16)
+    found = lesson(many, pipeline).timesteps.unique().tolist()
+    assert found == sorted(sampled)
+    slow = AnimationPipeline(**tiny_components(coarse=True, prediction_type="sample"))
+    assert len(lesson(many, slow).timesteps.unique()) > 32
+
+
+def test_the_figure_counts_more_than_the_ground(settings, pipeline):
+    heavy, light = (
+        lesson(replace(settings, figure_weight=weight), pipeline) for weight in (5.0, 1.0)
+    )
+    masks = [portrait(settings.seed, row, size=settings.size).mask for row in range(settings.batch)]
+    size = heavy.latents.shape[-2:]
+    assert torch.equal(
+        heavy.weights, figure_weights(torch.from_numpy(np.stack(masks)), 5.0, size=size)
+    )
+    assert (light.weights == 1).all()
+    with torch.no_grad():
+        assert layout_loss(pipeline, None, lesson=heavy) != layout_loss(
+            pipeline, None, lesson=light
+        )
+
+
+def test_a_window_is_cut_alike_from_all_that_is_told_of_it(settings, pipeline):
+    whole, cut = (lesson(replace(settings, size=64, window=window), pipeline) for window in (0, 32))
+    assert cut.layout.shape[-2:] == (32, 32)
+    latents, side = cut.latents.shape[-1], whole.latents.shape[-1]
+    for row in range(settings.batch):
+        places = [
+            (top, left)
+            for top in range(side - latents + 1)
+            for left in range(side - latents + 1)
+            if torch.equal(
+                whole.latents[row, :, top : top + latents, left : left + latents], cut.latents[row]
+            )
+        ]
+        ((top, left),) = places
+        here = (slice(top, top + latents), slice(left, left + latents))
+        assert torch.equal(cut.noise[row], whole.noise[row][:, *here])
+        assert torch.equal(cut.weights[row], whole.weights[row][:, *here])
+        pixels = [slice(2 * each.start, 2 * each.stop) for each in here]
+        assert torch.equal(cut.layout[row], whole.layout[row][:, *pixels])
+        assert cut.weights[row].max() > 1
+    assert torch.equal(cut.subjects, whole.subjects)
+
+
+def test_what_makes_the_tokens_learns_at_a_rate_of_its_own(settings, tmp_path):
+    frozen = replace(settings, layout=False, tower_rate=0.0)
+    folder = train_encoder(frozen, tmp_path, report=lambda text: None)
+    trained = load_pipeline(str(folder), device="cpu", dtype="float32").subject_encoder
+    torch.manual_seed(settings.seed)
+    begun = build_encoder(frozen, load_pipeline(settings.model, device="cpu", dtype="float32"))
+    moved = {
+        name.split(".")[0]
+        for name, weight in trained.named_parameters()
+        if not torch.allclose(weight, begun.get_parameter(name), atol=1e-7)
+    }
+    assert moved == {"attentions"}
+
+
+def test_the_guide_begins_as_the_one_for_poses_and_goes_into_the_model(
+    settings, pipeline, tmp_path
+):
+    still = replace(settings, layout_optimiser=replace(SHORT, learning_rate=0.0))
+    folder = train_encoder(still, tmp_path, report=lambda text: None)
+    weights = load_file(folder / "depth_controlnet" / "diffusion_pytorch_model.safetensors")
+    own = pipeline.controlnet.state_dict()
+    assert weights.keys() == own.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, own[name])
 
 
 def test_the_recipe_that_ships_is_the_default():

@@ -111,6 +111,15 @@ def test_the_gain_is_limited_where_nothing_is_near():
     assert near.log_gain.tolist() == pytest.approx([0.0, math.log(1000)])
 
 
+def test_without_the_gain_a_source_loses_what_is_far_away():
+    """Two tokens, one here and one 2 away: at strength 1 the far one counts exp(-2) of a token."""
+    here = torch.tensor([[0.0], [2.0]])
+    bare = align(here[:1], here, strength=1.0, most_gain=1.0)
+    assert bare.log_gain.tolist() == [0.0]
+    full = align(here[:1], here, strength=1.0)
+    assert full.log_gain.exp().item() == pytest.approx(2 / (1 + math.exp(-2)))
+
+
 def test_a_query_reads_the_token_at_its_own_place():
     zeros = torch.zeros(1, 1, 4, 8)
     where = torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])

@@ -16,7 +16,6 @@ from dtvideo.toon.learn_denoiser import (
     build_denoiser,
     denoising_loss,
     encode_captions,
-    figure_weights,
     learning_attention,
     load_exported,
     train_denoiser,
@@ -131,14 +130,6 @@ def test_an_epoch_sees_each_lesson_once_and_the_next_in_another_order():
     assert [sorted(order) for order in orders] == [list(range(6))] * 3
     assert len({tuple(order) for order in orders}) == 3
     assert torch.equal(batch_rows(settings, 4)[1], seen[4][1])
-
-
-def test_latents_that_see_some_of_the_figure_have_its_weight():
-    masks = torch.zeros(1, 8, 8)
-    masks[0, 3, 4] = 1.0
-    expected = torch.ones(1, 1, 2, 2)
-    expected[0, 0, 0, 1] = 3.0
-    assert torch.equal(figure_weights(masks, 3.0, size=(2, 2)), expected)
 
 
 def test_dropped_captions_are_the_empty_caption(modules):

@@ -3,7 +3,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from dtvideo.errors import ModelError
-from dtvideo.training.losses import denoising_loss, denoising_target
+from dtvideo.training.losses import denoising_loss, denoising_target, figure_weights
 
 CLEAN, NOISE = torch.full((2, 1, 1, 1), 3.0), torch.full((2, 1, 1, 1), -1.0)
 TIMES = torch.tensor([0, 700])
@@ -35,3 +35,20 @@ def test_an_error_counts_more_where_little_noise_hides_the_picture():
     for kind, wanted in (("sample", expected), ("epsilon", torch.tensor(1.0))):
         found = denoising_loss(scheduler(kind), CLEAN + 1, CLEAN, timesteps=TIMES)
         torch.testing.assert_close(found, wanted)
+
+
+def test_latents_that_see_some_of_the_figure_have_its_weight():
+    masks = torch.zeros(1, 8, 8)
+    masks[0, 3, 4] = 1.0
+    expected = torch.ones(1, 1, 2, 2)
+    expected[0, 0, 0, 1] = 3.0
+    assert torch.equal(figure_weights(masks, 3.0, size=(2, 2)), expected)
+
+
+def test_an_error_where_the_weight_is_counts_by_its_share():
+    """Of four places one has an error of 2; it counts as three of the six there are then."""
+    target = torch.zeros(1, 2, 2, 2)
+    found, weights = target.clone(), torch.ones(1, 1, 2, 2)
+    found[..., 0, 0], weights[..., 0, 0] = 2.0, 3.0
+    loss = denoising_loss(scheduler("epsilon"), found, target, timesteps=TIMES[:1], weights=weights)
+    assert loss == pytest.approx(4 * 3 / 6)

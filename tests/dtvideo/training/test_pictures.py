@@ -28,6 +28,7 @@ def test_a_sample_has_its_picture_words_depth_and_subject_on_white(tmp_path):
         assert (each.subject[0, 0] == 255).all()
         assert (each.layout[8, 8] == 255).all()
         assert (each.layout[0, 0] == 0).all()
+        assert (each.mask[8, 8], each.mask[0, 0]) == (1, 0)
 
 
 def test_a_shard_holds_what_its_folder_held(tmp_path):
@@ -40,7 +41,7 @@ def test_a_shard_holds_what_its_folder_held(tmp_path):
     for number in range(4):
         first, second = (each.portrait(3, number, size=16) for each in (one, other))
         assert first.caption == second.caption
-        for part in ("image", "subject", "layout"):
+        for part in ("image", "subject", "layout", "mask"):
             assert np.array_equal(getattr(first, part), getattr(second, part))
 
 
