@@ -19,10 +19,13 @@ from dtvideo.toon.world import (
 from dtvideo.toon.world.backgrounds import paint_background
 from dtvideo.toon.world.motion import motions, unit
 from dtvideo.toon.world.scene import moved_camera
+from dtvideo.toon.world.stances import relaxed_stance
 
 SCENES, LESSONS, FIGURES = 0x70, 0x1E, 0x4B
 """Last keys of random draws: what they are for."""
 
+AT_REST = 0.3
+"""Part of the figures that stand as in a reference."""
 UNSURE = 0.3
 """Part of the references whose key points are a little off, as found ones are."""
 UNSURE_SPREAD = 0.01
@@ -81,12 +84,16 @@ def moving_pair(scene: Scene, rng: np.random.Generator, *, size: int) -> tuple[D
     """Draw two near moments of one movement, seen from one place."""
     ground = paint_background(scene.background, scene.background_seed, size=(size, size))
     camera = moved_camera(scene.camera, rng)
-    stances = _captured_moments(rng) if rng.random() < 0.5 else _free_moments(rng)
     before, frame = (
         draw(scene.identity, stance, camera, size=(size, size), background=ground)
-        for stance in stances
+        for stance in _near_moments(rng)
     )
     return before, frame
+
+
+def _near_moments(rng: np.random.Generator) -> tuple[Stance, Stance]:
+    """Return two near moments of one movement."""
+    return _captured_moments(rng) if rng.random() < 0.5 else _free_moments(rng)
 
 
 def _captured_moments(rng: np.random.Generator) -> tuple[Stance, Stance]:
@@ -129,6 +136,8 @@ def _figure(
     identity, key = _scene_keys(seed, number)
     scene = sample_scene(identity, key=key)
     rng = np.random.default_rng((seed, number, FIGURES))
-    drawing = moving_pair(scene, rng, size=size)[1]
     ground = paint_background(scene.background, scene.background_seed, size=(size, size))
+    stance = relaxed_stance(rng) if rng.random() < AT_REST else _near_moments(rng)[1]
+    camera = moved_camera(scene.camera, rng)
+    drawing = draw(scene.identity, stance, camera, size=(size, size), background=ground)
     return drawing.image, ground, drawing.pose.body

@@ -1,6 +1,7 @@
 """The key-point net for drawn figures, and the pose detector made of it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,40 +20,42 @@ WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
 SURE = 0.3
 """Mean confidence of shoulders, hips and head below which a figure counts as not found."""
 CORE_JOINTS = (0, 1, 2, 5, 8, 11)
-CELL = 4
+CELL = 2
 """Side of a cell of the heat maps, in pixels."""
+NEAR = 3
+"""How far from a peak, in cells along each axis, the maps still speak for it."""
 
 
 class KeypointNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Body-18 heat maps of one drawn figure.
 
-    An hourglass: down to 1/16, up to 1/4 of the picture's side, joined with what came down.
+    An hourglass: down to 1/16, up to half of the picture's side, joined with what came down.
+    channels: of the levels from 1/2 to 1/16; depths: residual blocks of each on the way down.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, channels: Sequence[int] = (24, 48, 96, 128), size: int = 128) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int] = (24, 48, 96, 160),
+        depths: Sequence[int] = (1, 1, 2, 4),
+        size: int = 128,
+    ) -> None:
         super().__init__()
-        half, quarter, eighth, sixteenth = channels
+        levels = list(pairwise((3, *channels)))
         self.down = nn.ModuleList(
-            (
-                _stage(3, half),
-                _stage(half, quarter),
-                _stage(quarter, eighth),
-                _stage(eighth, sixteenth),
-            )
+            _stage(before, after, depth)
+            for (before, after), depth in zip(levels, depths, strict=True)
         )
-        self.middle = nn.Sequential(_Residual(sixteenth), _Residual(sixteenth))
-        self.across = nn.ModuleList(
-            (nn.Conv2d(sixteenth, eighth, 1), nn.Conv2d(eighth, quarter, 1))
-        )
-        self.up = nn.ModuleList((_Residual(eighth), _Residual(quarter)))
-        self.maps = nn.Conv2d(quarter, BODY_JOINTS, 1)
-        self.presence = nn.Linear(sixteenth, BODY_JOINTS)
+        rising = list(reversed(levels[1:]))
+        self.across = nn.ModuleList(nn.Conv2d(low, high, 1) for high, low in rising)
+        self.up = nn.ModuleList(_Residual(high) for high, _ in rising)
+        self.maps = nn.Conv2d(channels[0], BODY_JOINTS, 1)
+        self.presence = nn.Linear(channels[-1], BODY_JOINTS)
 
     def forward(
         self, pixels: Float[Tensor, "b 3 h w"]
-    ) -> tuple[Float[Tensor, "b 18 hq wq"], Float[Tensor, "b 18"]]:
-        """Return heat-map logits at a quarter of the side, and logits of presence.
+    ) -> tuple[Float[Tensor, "b 18 hh wh"], Float[Tensor, "b 18"]]:
+        """Return heat-map logits at half of the side, and logits of presence.
 
         pixels: RGB in [-1, 1], sides that 16 divides.
         """
@@ -60,9 +63,8 @@ class KeypointNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
         for stage in self.down:
             hidden = stage(hidden)
             levels.append(hidden)
-        hidden = self.middle(hidden)
         presence = self.presence(hidden.mean(dim=(2, 3)))
-        for across, up, skip in zip(self.across, self.up, (levels[2], levels[1]), strict=True):
+        for across, up, skip in zip(self.across, self.up, levels[-2::-1], strict=True):
             hidden = up(functional.interpolate(across(hidden), scale_factor=2.0) + skip)
         return self.maps(hidden), presence
 
@@ -81,9 +83,10 @@ class _Residual(nn.Module):
         return hidden + changed
 
 
-def _stage(before: int, after: int) -> nn.Sequential:
-    """Halve the sides."""
-    return nn.Sequential(_convolution(before, after, stride=2), _Residual(after))
+def _stage(before: int, after: int, depth: int) -> nn.Sequential:
+    """Halve the sides, then look at what is there through `depth` residual blocks."""
+    blocks = (_Residual(after) for _ in range(depth))
+    return nn.Sequential(_convolution(before, after, stride=2), *blocks)
 
 
 def _convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
@@ -104,7 +107,7 @@ def read_heat_maps(
 
     The place is the top of a parabola through the logits of the peak and its neighbours, which is
     exact for a Gaussian; on the rim it is the peak itself. The confidence is the probability in
-    the 5 x 5 cells about the peak times that of presence.
+    the cells near the peak times that of presence.
     """
     height, width = maps.shape[-2:]
     peak = maps.flatten(2).argmax(dim=-1)
@@ -117,7 +120,7 @@ def read_heat_maps(
         (rows - row[..., None, None]).abs(), (columns - column[..., None, None]).abs()
     )
     probability = maps.flatten(2).softmax(dim=-1).view_as(maps)
-    sure = (probability * (distance <= 2)).sum(dim=(2, 3)) * presence.sigmoid()
+    sure = (probability * (distance <= NEAR)).sum(dim=(2, 3)) * presence.sigmoid()
     return torch.stack([x, y, sure], dim=-1)
 
 
@@ -150,13 +153,13 @@ class ToonDetector:
         if joints[list(CORE_JOINTS), 2].mean() < SURE:
             return []
         edges = joints[:, :2] * CELL + CELL / 2  # pixels from the canvas's corner
-        joints[:, :2] = placement.to_source(edges) - 0.5
+        joints[:, :2] = placement.to_source(edges)
         joints[joints[:, 2] < SURE / 2] = (np.nan, np.nan, 0.0)
         return [Pose(body=joints, size=(image.shape[1], image.shape[0]))]
 
     def _from_both_sides(
         self, pixels: Float[Tensor, "1 3 h w"]
-    ) -> tuple[Float[Tensor, "1 18 hq wq"], Float[Tensor, "1 18"]]:
+    ) -> tuple[Float[Tensor, "1 18 hh wh"], Float[Tensor, "1 18"]]:
         """Return the mean of what the net says of a picture and of its mirror image."""
         maps, presence = self._net(torch.cat([pixels, pixels.flip(3)]))
         mirrored = list(BODY18.mirrored)

@@ -19,10 +19,14 @@ from poses.skeleton import BODY18
 
 SHIFT = 0.12
 """Farthest move of a picture along each axis, in parts of its side."""
+GREY, COVERED, BLURRED, COMPRESSED = 0.1, 0.2, 0.15, 0.15
+"""Parts of the pictures that are without colour, partly hidden, blurred, badly stored."""
+
+Picture = UInt8[np.ndarray, "h w 3"]
 
 
 def _optimiser() -> OptimiserSettings:
-    return OptimiserSettings(steps=1300, learning_rate=2e-3, decay=0.5, log_every=100)
+    return OptimiserSettings(steps=10000, learning_rate=2e-3, decay=0.6, log_every=100)
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,11 @@ class KeypointTraining:
     """Pictures drawn at a time."""
     chunk_steps: int = 250
     """Steps that use one chunk, each time moved, turned and recoloured otherwise."""
-    spread: float = 1.0
-    """Standard deviation of the target heat maps, in cells of 4 pixels."""
-    turn: float = 0.35
+    spread: float = 1.25
+    """Standard deviation of the target heat maps, in cells of 2 pixels."""
+    turn: float = 0.6
     """Largest turn of a picture, in radians."""
-    zoom: float = 1.35
+    zoom: float = 1.5
     """Largest enlargement; the largest reduction is its inverse."""
     flat: float = 0.15
     """Part of the pictures that show no figure, to learn not to be sure."""
@@ -135,25 +139,27 @@ def random_views(
 
 
 def vary(
-    image: UInt8[np.ndarray, "h w 3"],
+    image: Picture,
     body: Float[np.ndarray, "j 3"],
     settings: KeypointTraining,
     rng: np.random.Generator,
-) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "j 3"]]:
+) -> tuple[Picture, Float[np.ndarray, "j 3"]]:
     """Turn, scale, move, mirror and recolour a picture; return it and its joints.
 
-    body: x, y in pixels and confidence, NaN where missing. The joints returned are x, y in cells
-    and 1 where the joint is in the picture; 0, 0, 0 where it is not.
+    body: x, y in pixels, of which the first has its middle at (0.5, 0.5), and confidence, NaN where
+    missing. The joints returned are x, y in cells and 1 where the joint is in the picture; 0, 0, 0
+    where it is not.
     """
     size = settings.size
     matrix = _random_matrix(settings, rng)
     moved = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
-    points = body[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    points = (body[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2]
     if rng.random() < 0.5:
         moved, points = moved[:, ::-1], points[list(BODY18.mirrored)] * (-1, 1) + (size - 1, 0)
     inside = np.all((points >= 0) & (points <= size - 1), axis=1)
     cells = np.where(inside[:, None], to_cells(np.nan_to_num(points)), 0.0)
-    return _recoloured(moved, rng), np.column_stack([cells, inside])
+    picture = _worn(_covered(_recoloured(moved, rng), rng), rng)
+    return picture, np.column_stack([cells, inside])
 
 
 def _random_matrix(
@@ -168,10 +174,35 @@ def _random_matrix(
     return np.asarray(matrix)
 
 
-def _recoloured(
-    image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator
-) -> UInt8[np.ndarray, "h w 3"]:
+def _recoloured(image: Picture, rng: np.random.Generator) -> Picture:
+    """Shift the colours of a picture and add noise; some are without colour."""
     gain, lift = rng.uniform(0.7, 1.2, 3), rng.uniform(-20, 20, 3)
     order = rng.permutation(3) if rng.random() < 0.3 else np.arange(3)
+    if rng.random() < GREY:
+        image = image.mean(axis=2, keepdims=True).repeat(3, axis=2)
     noisy = image[..., order] * gain + lift + rng.normal(0, rng.uniform(0, 6), image.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def _covered(image: Picture, rng: np.random.Generator) -> Picture:
+    """Lay a plain rectangle over some pictures: joints below it have to be guessed."""
+    if rng.random() >= COVERED:
+        return image
+    size = image.shape[0]
+    height, width = rng.integers(size // 10, size // 3, 2)
+    top, left = rng.integers(0, size - height), rng.integers(0, size - width)
+    image = image.copy()
+    image[top : top + height, left : left + width] = rng.integers(0, 256, 3)
+    return image
+
+
+def _worn(image: Picture, rng: np.random.Generator) -> Picture:
+    """Blur some pictures, and store some others badly."""
+    draw = rng.random()
+    if draw < BLURRED:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.5))))
+    if draw > 1 - COMPRESSED:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 80))]
+        stored = cv2.imencode(".jpg", np.ascontiguousarray(image), quality)[1]
+        return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR))
+    return image

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dtvideo.toon.data import Figures
+from dtvideo.toon.keypoints import CELL
 from dtvideo.toon.learn_keypoints import (
     KeypointTraining,
     keypoint_loss,
@@ -59,11 +60,11 @@ def test_joints_stay_on_their_pixels_however_the_picture_is_moved(seed):
     image, body = np.zeros((size, size, 3), np.uint8), np.full((18, 3), np.nan)
     rows, columns = np.mgrid[:size, :size]
     for joint, (x, y) in places.items():
-        body[joint] = (x, y, 1.0)
+        body[joint] = (x + 0.5, y + 0.5, 1.0)
         image[np.hypot(columns - x, rows - y) < 4] = 255
     moved, joints = vary(image, body, replace(TINY, size=size), np.random.default_rng(seed))
     for joint in np.flatnonzero(joints[:, 2]):
-        x, y = (joints[joint, :2] * 4 + 1.5).round().astype(int)
+        x, y = (joints[joint, :2] * CELL + (CELL - 1) / 2).round().astype(int)
         assert moved[y, x].min() > 100
     assert set(np.flatnonzero(joints[:, 2])) <= set(places) | {BODY18.mirrored[j] for j in places}
 
@@ -103,3 +104,22 @@ def test_two_steps_run(tmp_path):
     assert (tmp_path / CHECKPOINT).is_file()
     assert len(told) == 2
     assert "cells" in told[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_joints_are_told_finer_than_half_a_pixel_mirrored_or_not(seed, monkeypatch):
+    """The centre of a wide soft spot; half a pixel too much would be a whole one in the mirror."""
+    size, place = 64, np.array((30.5, 40.5))
+    rows, columns = np.mgrid[:size, :size] + 0.5
+    spot = np.exp(-((columns - place[0]) ** 2 + (rows - place[1]) ** 2) / 50)
+    image = np.round(255 * spot[..., None].repeat(3, axis=2)).astype(np.uint8)
+    body = np.full((18, 3), np.nan)
+    body[0] = (*place, 1.0)
+    monkeypatch.setattr("dtvideo.toon.learn_keypoints.COVERED", 0.0)
+    moved, joints = vary(image, body, replace(STILL, turn=0.5), np.random.default_rng(seed))
+    weight = moved.astype(float).mean(axis=2)
+    weight = np.where(weight > np.median(weight) + 60, weight, 0)
+    centre = (
+        np.array([(weight * each).sum() for each in (columns - 0.5, rows - 0.5)]) / weight.sum()
+    )
+    np.testing.assert_allclose(joints[0, :2] * CELL + (CELL - 1) / 2, centre, atol=0.25)
