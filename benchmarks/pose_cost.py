@@ -2,7 +2,8 @@
 
 python benchmarks/pose_cost.py [VIDEO] [--rounds 5]
 
-Both are timed in turn in one run, so that what else the machine does falls on both.
+Both are timed in turn in one run, so that what else the machine does falls on both; processor
+time tells on a busy machine.
 """
 
 import argparse
@@ -61,23 +62,24 @@ def cost(video: Path, *, rounds: int) -> str:
         extract_poses(read_frames(info), detector, rate=info.rate)
 
     whole()
-    pairs = [(timed(alone), timed(whole)) for _ in range(rounds)]
-    ratios = [together / detecting for detecting, together in pairs]
-    apart = np.array(pairs).min(axis=0) / len(frames) * 1000
+    pairs = np.array([(timed(alone), timed(whole)) for _ in range(rounds)])
+    ratios, worked = (pairs[:, 1] / pairs[:, 0]).T
+    apart = pairs[..., 0].min(axis=0) / len(frames) * 1000
     looks = len(frames) + len(range(0, len(frames), round(info.rate)))
     return (
         f"{video.name}, {len(frames)} frames of {info.width}x{info.height}: "
         f"detector alone {apart[0]:.1f} ms a frame, extraction {apart[1]:.1f} ms; "
         f"ratio {np.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}), "
+        f"of processor time {np.median(worked):.2f} ({min(worked):.2f} to {max(worked):.2f}), "
         f"of which {looks / len(frames):.2f} is looking for a second person once a second"
     )
 
 
-def timed(work: Callable[[], None]) -> float:
-    """Return how many seconds some work takes."""
-    start = time.perf_counter()
+def timed(work: Callable[[], None]) -> tuple[float, float]:
+    """Return how many seconds some work takes, by the clock and of processors."""
+    start, worked = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - worked
 
 
 def peak(frames: int) -> float:

@@ -18,6 +18,7 @@ from poses.types import Pose, confident
 
 MAX_COST = 1.0
 MAX_ABSENCE_SECONDS = 1.0
+LEAST_PATIENCE_SECONDS = 0.2
 MOTION_SECONDS = 0.2
 MAX_FORESIGHT_SECONDS = 0.5
 MAX_SCALE_CHANGE = 1.6
@@ -123,16 +124,26 @@ class _Track:
 
 
 def _link(detections: Detections) -> list[_Track]:
-    """Follow everyone from frame to frame; a track survives a second of absence, but no cut."""
+    """Follow everyone from frame to frame; a track survives a second of absence, but no cut.
+
+    Whoever was seen for less is waited for no longer than that, so that a false find of a moment
+    does not take the place of somebody who comes back; but a fifth of a second at least.
+    """
     rate = float(detections.rate)
-    patience = max(1, round(MAX_ABSENCE_SECONDS * rate))
+    least, most = (
+        max(1, round(seconds * rate)) for seconds in (LEAST_PATIENCE_SECONDS, MAX_ABSENCE_SECONDS)
+    )
     tracks: list[_Track] = []
     first_open = 0
     for frame, people in enumerate(detections.people):
         if frame in detections.cuts:
             first_open = len(tracks)
         visible = [pose for pose in people if confident(pose.body).any()]
-        within = [track for track in tracks[first_open:] if frame - track.frames[-1] <= patience]
+        within = [
+            track
+            for track in tracks[first_open:]
+            if frame - track.frames[-1] <= min(max(least, len(track.frames)), most)
+        ]
         matched = _match(within, visible, frame=frame, rate=rate)
         for index, pose in enumerate(visible):
             if index not in matched:
@@ -154,12 +165,14 @@ def _match(
     costs = np.minimum(costs, MAX_COST)
     rows, columns = linear_sum_assignment(costs)
     pairs = [pair for pair in zip(rows, columns, strict=True) if costs[pair] < MAX_COST]
+    left_over = set(range(len(tracks))) - {row for row, _ in pairs}
     for row, column in pairs:
         others = [(one, other) for one, other in pairs if one != row]
         exchanged = [
             costs[row, other] + costs[one, column] - costs[row, column] - costs[one, other]
             for one, other in others
         ]
+        exchanged += [costs[one, column] - costs[row, column] for one in left_over]
         if min(exchanged, default=MAX_COST) < DOUBT:
             tracks[row].doubtful.append(frame)
     return {int(column): tracks[row] for row, column in pairs}

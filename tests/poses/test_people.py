@@ -127,3 +127,21 @@ def test_people_of_a_clip_of_one_frame_are_all_found():
     empty = replace(detections(one), people=((),))
     with pytest.raises(IndexError):
         find_people(empty)[0]
+
+
+def test_a_false_find_of_a_moment_does_not_take_the_place_of_who_comes_back():
+    person = walker(60, start=200, end=440)
+    seen = detections(person, hidden={0: range(20, 34)})
+    ghost = replace(person[34], body=person[34].body + np.array([4.0, 0.0, 0.0]))
+    frames = list(seen.people)
+    frames[18] = (*frames[18], ghost)
+    people = find_people(replace(seen, people=tuple(frames)))
+    assert people[0].frames == (*range(20), *range(34, 60))
+    assert people[0].joined == ()
+
+
+def test_one_find_where_two_are_expected_is_doubtful():
+    pair = [walker(60, start=120, end=520), walker(60, start=520, end=124)]
+    alone = find_people(detections(*pair, hidden={1: range(28, 33)}))
+    assert {28, 29} <= {frame for person in alone for frame in person.doubtful}
+    assert find_people(detections(pair[0]))[0].doubtful == ()
