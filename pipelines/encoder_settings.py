@@ -41,12 +41,12 @@ class EncoderTraining:
     """Tell the model the layout; without it the encoder learns to copy that as well."""
     layout_optimiser: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(
-            steps=120, learning_rate=5e-4, warmup=10, checkpoint_every=40, log_every=10
+            steps=200, learning_rate=5e-4, warmup=20, checkpoint_every=50, log_every=10
         )
     )
     optimiser: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(
-            steps=500, learning_rate=1e-2, warmup=20, decay=0.6, checkpoint_every=50, log_every=10
+            steps=4000, learning_rate=2e-3, checkpoint_every=250
         )
     )
     tower_rate: float = 0.1
@@ -58,12 +58,12 @@ class EncoderTraining:
     """Side of the pictures, in pixels."""
     window: int = 64
     """Side of the windows on the subject that are learnt of each picture; 0: the whole."""
-    batch: int = 4
+    batch: int = 8
     no_subject: float = 0.05
     no_text: float = 0.05
     neither: float = 0.05
     """Without subject and text: what the negative prompt of the guidance is."""
-    sheet_every: int = 100
+    sheet_every: int = 500
     """Steps between sheets of sample pictures."""
 
     def __post_init__(self) -> None:

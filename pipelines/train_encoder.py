@@ -329,7 +329,8 @@ def _draw_timesteps(
     steps = pipeline.default_settings.steps
     if steps > FEW_STEPS:
         return torch.randint(len(pipeline.scheduler.alphas_cumprod), (count,), generator=generator)
-    sampled = prepare_scheduler(pipeline.scheduler, steps=steps).timesteps.round().long()
+    scheduler = prepare_scheduler(pipeline.scheduler, steps=steps)
+    sampled: Tensor = scheduler.timesteps.round().long()
     return sampled[torch.randint(len(sampled), (count,), generator=generator)]
 
 
