@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dtvideo.puppet.ball import beyond_outline, turn_ball
+from dtvideo.puppet.ball import Face
 from dtvideo.puppet.body import Points, back_to_front, body_scale, points_in
 from dtvideo.puppet.cut import Part, Patch, arm_region, cut_parts, fill_ground
 from dtvideo.puppet.head import Head, find_head
@@ -29,15 +29,14 @@ class Puppet:
 
     ground: the reference without its character; parts: by name, cut from it at a side `detail`
     times as large; points: the reference's key points there; head: how it is held, None where its
-    face is not seen; face: the colours of its patch, going on beyond its outline; skirt: None where
-    the character wears none.
+    face is not seen; face: its picture, that can turn; skirt: None where the character wears none.
     """
 
     ground: Image
     parts: dict[str, Part]
     points: Points
     head: Head | None
-    face: Float[np.ndarray, "rows columns 3"] | None
+    face: Face | None
     skirt: Skirt | None
     detail: int
 
@@ -55,7 +54,7 @@ class Puppet:
         solid = alpha > 0.5
         skirt = find_skirt(picture, solid, arm_region(solid, points), points)
         parts = cut_parts(picture, alpha, points, ground=behind, skirt=skirt)
-        face = beyond_outline(parts["head"].own) if "head" in parts else None
+        face = Face.of(parts["head"].own) if "head" in parts else None
         return cls(ground, parts, points, find_head(points), face, skirt, detail)
 
     def pose(self, target_pose: Pose) -> UInt8[np.ndarray, "h w 4"]:
@@ -82,7 +81,7 @@ class Puppet:
         held = None if self.head is None else self.head.follow(target, scale)
         if self.head is not None and held is not None and self.face is not None:
             maps["head"] = head_transform(self.head.pose, held)
-            patches["head"] = turn_ball(patches["head"], self.face, self.head.pose, held)
+            patches["head"] = self.face.turned(self.head.pose, held)
         names = [name for name in back_to_front(target) if name in patches]
         canvas = np.zeros((size[1], size[0], 4), dtype=np.float32)
         for name in names:
