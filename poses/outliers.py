@@ -44,7 +44,6 @@ def drop_outliers(
 
 def leaping(path: Path, *, limit: float) -> Bool[np.ndarray, " t"]:
     """Tell in which frames a path leaps away; of neighbours, what leaps most goes first."""
-    known = np.isfinite(path[:, 0])
     rest = path.copy()
     while leaps := [
         (leap, *run) for run in runs(_far(rest, limit)) if (leap := _leap(rest, *run)) > limit
@@ -54,7 +53,8 @@ def leaping(path: Path, *, limit: float) -> Bool[np.ndarray, " t"]:
             if not near[start:end].any():
                 rest[start:end] = np.nan
                 near[max(0, start - WINDOW) : end + WINDOW] = True
-    return known & ~np.isfinite(rest[:, 0])
+    taken: np.ndarray = np.isfinite(path[:, 0]) & ~np.isfinite(rest[:, 0])
+    return taken
 
 
 def _leap(path: Path, start: int, end: int) -> float:
