@@ -237,7 +237,13 @@ def _drawn_pictures(arguments: argparse.Namespace, likeness: Any) -> Any:
 
 def _encoder(arguments: argparse.Namespace) -> int:
     """Measure what a subject encoder carries on held-out characters; print the table."""
-    from pipelines.evaluate_encoder import encoder_methods, evaluate_encoder, open_guided
+    from pipelines.evaluate_encoder import (
+        OF_ANOTHER,
+        TOLD,
+        encoder_methods,
+        evaluate_encoder,
+        open_guided,
+    )
     from pipelines.evaluate_generate import PictureEvaluation
     from pipelines.progress import create_progress
 
@@ -250,7 +256,7 @@ def _encoder(arguments: argparse.Namespace) -> int:
             output=arguments.output,
             progress=lambda *_: advance(),
         )
-    print(report.table())
+    print(report.table(), report.gain_table(OF_ANOTHER, view=TOLD), sep="\n\n")
     return 0
 
 

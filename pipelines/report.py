@@ -32,7 +32,7 @@ COLUMNS = {
     "pixels_off": ("median px", 2),
     "not_sure": ("not sure", 3),
 }
-GAINS = {"foreground_psnr": "foreground dB", "ssim": "SSIM"}
+GAINS = {"foreground_psnr": "foreground dB", "ssim": "SSIM", "part_colour": "parts dE00"}
 RATIOS = {
     "words_ratio": ("words", "true_words"),
     "pose_ratio": ("pose_pck", "true_pose_pck"),

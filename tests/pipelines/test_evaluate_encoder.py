@@ -110,7 +110,8 @@ def test_the_command_keeps_a_sheet_and_prints_both_rows(model, tmp_path, capsys)
     words = ["evaluate", "encoder", str(model), "--clips", "1", "--progress", "none"]
     assert run(toolbox_parser(), [*words, "-o", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == [TOLD] * 5 + [NOT_TOLD] * 5
+    assert [line.split("  ")[0] for line in lines[1:11]] == [TOLD] * 5 + [NOT_TOLD] * 5
+    assert lines[12].count(f"against {OF_ANOTHER}") == 2
     assert (tmp_path / "sheet.png").is_file()
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert {"layout", "part_colour", "parts_kept"} <= {row["measure"] for row in rows}
