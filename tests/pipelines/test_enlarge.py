@@ -11,7 +11,7 @@ from dtvideo.puppet import Puppet
 from dtvideo.toon.world import sample_scene, scene_drawings
 from dtvideo.video import probe
 from pipelines.enlarge import Enlarger, choose_upscale
-from pipelines.render import RenderJob, plan, render
+from pipelines.render import plan, render
 
 LARGE, SMALL = 128, 32
 
@@ -78,16 +78,8 @@ def test_a_model_that_refines_nothing_cannot_be_asked_for_larger_frames():
 
 
 @pytest.fixture
-def job(stage, tiny_model, tmp_path):
-    return RenderJob(
-        reference=stage / "hero.png",
-        poses=stage / "dance.json",
-        reference_pose=stage / "pose.json",
-        model=str(tiny_model),
-        size=(32, 32),
-        upscale=3,
-        output=tmp_path / "out.mp4",
-    )
+def job(job):
+    return replace(job, upscale=3)
 
 
 def test_a_render_is_as_large_as_it_says(job):

@@ -1,0 +1,77 @@
+"""What the coarse frame costs on one core, and which skirts it tells.
+
+python benchmarks/coarse_frame.py [--references 300]
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from dtvideo.puppet import Puppet
+from dtvideo.toon.world import HELD_OUT_IDENTITIES, Scene, sample_scene, scene_drawings
+from pipelines.enlarge import Enlarger
+
+ROUNDS = 15
+MODEL_SIDE = 128
+
+
+def main() -> None:
+    """Print milliseconds to cut, to pose and to enlarge at two sizes, and the skirts found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--references", type=int, default=300)
+    count = parser.parse_args().references
+    cv2.setNumThreads(1)
+    for side in (MODEL_SIDE, 512):
+        print(costs(side))
+    print(skirts(count))
+
+
+def costs(side: int) -> str:
+    """Time one character at a size, in medians of some rounds."""
+    first, other = scene_drawings(scene_of(0), 2, size=(side, side))
+    puppet = Puppet.prepare(first.image, first.mask, first.pose)
+    small = np.zeros((MODEL_SIDE, MODEL_SIDE, 3), np.uint8)
+    told = {
+        "cut": lambda: Puppet.prepare(first.image, first.mask, first.pose),
+        "a frame": lambda: puppet.frame(other.pose),
+        "a frame enlarged": lambda: Enlarger(puppet).enlarge(small, other.pose),
+    }
+    return f"{side} x {side}: " + ", ".join(
+        f"{name} {timed(do):.0f} ms" for name, do in told.items()
+    )
+
+
+def timed(do: Callable[[], object]) -> float:
+    """Return the median time of a call in milliseconds."""
+    taken = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        do()
+        taken.append(time.perf_counter() - start)
+    return 1000 * float(np.median(taken))
+
+
+def skirts(count: int) -> str:
+    """Count the skirts, dresses and coats that are found among held-out references."""
+    found: dict[bool, list[bool]] = {True: [], False: []}
+    for number in range(count):
+        scene = scene_of(number)
+        (drawing,) = scene_drawings(scene, 1, key=scene.identity.seed)
+        outfit = scene.identity.outfit
+        worn = outfit.top.kind in ("dress", "coat") or outfit.bottom.kind == "skirt"
+        puppet = Puppet.prepare(drawing.image, drawing.mask, drawing.pose)
+        found[worn].append(puppet.skirt is not None)
+    yes, no = found[True], found[False]
+    return f"skirts: {sum(yes)} of {len(yes)} found, {sum(no)} in {len(no)} others"
+
+
+def scene_of(number: int) -> Scene:
+    """Return a scene of the held-out character of a number."""
+    return sample_scene(HELD_OUT_IDENTITIES.start + number, split="held-out")
+
+
+if __name__ == "__main__":
+    main()
