@@ -51,6 +51,8 @@ class EncoderTraining:
     )
     tower_rate: float = 0.1
     """Learning rate of tower and residual blocks, as a share of the attention's."""
+    colour_weight: float = 0.5
+    """Weight of the error with which the tokens of `small_tower` tell the subject's colours."""
     figure_weight: float = 5.0
     """Weight of a latent of the subject; one of the ground counts 1."""
     seed: int = 0

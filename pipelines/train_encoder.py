@@ -7,79 +7,42 @@ trained first. The pictures are those of the drawn world, or a person's own.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import ControlNetModel
-from jaxtyping import Float, Int, Int64, Shaped
-from torch import Tensor
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from dtvideo.denoise import denoise, prepare_scheduler
 from dtvideo.errors import QualityError, UsageError
-from dtvideo.latents import decode_latents, encode_picture, picture_tensor
+from dtvideo.latents import decode_latents
 from dtvideo.models.components import load_module
 from dtvideo.models.controlnets import load_controlnet
 from dtvideo.models.sources import find_model
-from dtvideo.seeds import keyed_generator
 from dtvideo.sheet import save_picture_sheet
 from dtvideo.subject import (
     SubjectEncoder,
     SubjectEncoderAttention,
     install_subject_attention,
-    subject_picture,
 )
-from dtvideo.subject.augment import augment_subject
-from dtvideo.toon.portraits import portrait
-from dtvideo.toon.targets import cut_windows, draw_corners
 from dtvideo.training.checkpoints import load_average
-from dtvideo.training.describe import Captioner, DepthEstimator
-from dtvideo.training.losses import denoising_loss, denoising_target, figure_weights
-from dtvideo.training.pictures import PictureSet, Portrait
+from dtvideo.training.losses import denoising_loss, denoising_target
 from dtvideo.training.steps import optimise
 from pipelines.animate import AnimationPipeline
+from pipelines.encoder_lessons import SAMPLES, Lesson, make_lesson, open_pictures
 from pipelines.encoder_settings import EncoderTraining
 from pipelines.load_model import load_pipeline
 
 Report = Callable[[str], None]
-LAYOUT, ENCODER, SAMPLES, EXPORT = "layout", "encoder", "samples", "export"
-FEW_STEPS = 8
-"""A model that makes its pictures in so few steps, or fewer, learns at their noise levels alone."""
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """One batch: what is to be made, and what is told about it.
-
-    weights: how much each place counts; beta: 1 where the subject is shown, 0 where it is not.
-    """
-
-    latents: Float[Tensor, "b c h w"]
-    layout: Float[Tensor, "b 3 ph pw"]
-    weights: Float[Tensor, "b 1 h w"]
-    words: Float[Tensor, "b n d"]
-    subjects: Float[Tensor, "b 3 s s"]
-    beta: Float[Tensor, " b"]
-    noise: Float[Tensor, "b c h w"]
-    timesteps: Int[Tensor, " b"]
-
-    def window(self, side: int, corners: Int[Tensor, "b 2"]) -> "Lesson":
-        """Return what is told of windows of `side` pixels that begin at these rows and columns."""
-        whole = self.layout.shape[-1]
-        cut = partial(cut_windows, corners=corners, side=side, whole=whole)
-        return replace(
-            self,
-            latents=cut(self.latents),
-            layout=cut(self.layout),
-            weights=cut(self.weights),
-            noise=cut(self.noise),
-        )
+COLOURS = 3
+LAYOUT, ENCODER, EXPORT = "layout", "encoder", "export"
 
 
 def train_encoder(
@@ -96,7 +59,7 @@ def train_encoder(
     Raises: as `load_pipeline`; MediaError V1 for pictures that lack something; QualityError M7 when
     the loss is not finite.
     """
-    with closing(_open_pictures(settings)) if settings.pictures else nullcontext():
+    with closing(open_pictures(settings)) if settings.pictures else nullcontext():
         return _train(settings, run, output or run / EXPORT, device=device, report=report)
 
 
@@ -112,8 +75,9 @@ def _train(
     guide = _layout_guide(settings, pipeline, run, report=report) if settings.layout else None
     torch.manual_seed(settings.seed)
     encoder = build_encoder(settings, pipeline)
-    _teach(settings, pipeline, guide, encoder, folder=run / ENCODER, report=report)
-    load_average(encoder, run / ENCODER / "checkpoint.safetensors")
+    taught = with_colour_head(encoder)
+    _teach(settings, pipeline, guide, taught, folder=run / ENCODER, report=report)
+    load_average(taught, run / ENCODER / "checkpoint.safetensors")
     encoder.eval().requires_grad_(False)
     own_guide = None if settings.layout_model else guide
     pipeline.register_modules(subject_encoder=encoder, depth_controlnet=own_guide)
@@ -125,19 +89,26 @@ def _teach(
     settings: EncoderTraining,
     pipeline: AnimationPipeline,
     guide: ControlNetModel | None,
-    encoder: SubjectEncoder,
+    taught: nn.ModuleDict,
     *,
     folder: Path,
     report: Report,
 ) -> None:
-    """Train the encoder's own layers, and save a sheet of samples now and then."""
+    """Train an encoder with its colour head, and save a sheet of samples now and then."""
+    encoder = taught["encoder"]
+    assert isinstance(encoder, SubjectEncoder)
     with install_subject_attention(pipeline.unet, encoder) as attention:
 
         def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
             lesson = make_lesson(
                 settings, pipeline, purpose=ENCODER, step=step, side=encoder.picture_size
             )
-            return encoder_loss(pipeline, guide, encoder, attention=attention, lesson=lesson), {}
+            tokens = encoder(lesson.subjects)
+            loss = encoder_loss(pipeline, guide, tokens, attention=attention, lesson=lesson)
+            if settings.tower:
+                return loss, {}
+            colours = colour_error(taught["colour_head"], tokens, lesson.subjects)
+            return loss + settings.colour_weight * colours, {"colours": colours.item()}
 
         def on_step(step: int) -> None:
             if step % settings.sheet_every and step != settings.optimiser.steps:
@@ -152,14 +123,38 @@ def _teach(
                 report(f"no sheet at step {step}: {error}")
 
         optimise(
-            encoder,
+            taught,
             loss_at,
             settings.optimiser,
             folder=folder,
             report=report,
-            rate_of=lambda name: 1.0 if name.startswith("attentions.") else settings.tower_rate,
+            rate_of=lambda name: settings.tower_rate if _sees(name) else 1.0,
             on_step=on_step,
         )
+
+
+def _sees(name: str) -> bool:
+    """Tell whether a parameter belongs to the part of an encoder that makes tokens of pictures."""
+    return name.startswith("encoder.") and not name.startswith("encoder.attentions.")
+
+
+def with_colour_head(encoder: SubjectEncoder) -> nn.ModuleDict:
+    """Return an encoder and an untrained head that asks its tokens for colours; training has it."""
+    head = nn.Linear(encoder.config.width, COLOURS)
+    return nn.ModuleDict({"encoder": encoder, "colour_head": head.to(encoder.device)})
+
+
+def colour_error(
+    head: nn.Module, tokens: Float[Tensor, "b n d"], subjects: Float[Tensor, "b 3 s s"]
+) -> Float[Tensor, ""]:
+    """Return the mean squared error of the mean colour that a head finds in each token.
+
+    subjects: as the encoder took them; the tokens lie on a square grid, row by row.
+    """
+    side = math.isqrt(tokens.shape[1])
+    colours = functional.adaptive_avg_pool2d(subjects, side).flatten(2).mT
+    error: Tensor = (head(tokens) - colours).square().mean()
+    return error
 
 
 def build_encoder(settings: EncoderTraining, pipeline: AnimationPipeline) -> SubjectEncoder:
@@ -200,13 +195,13 @@ def spread_layers(depth: int) -> tuple[int, ...]:
 def encoder_loss(
     pipeline: AnimationPipeline,
     guide: ControlNetModel | None,
-    encoder: SubjectEncoder,
+    tokens: Float[Tensor, "b n d"],
     *,
     attention: SubjectEncoderAttention,
     lesson: Lesson,
 ) -> Float[Tensor, ""]:
-    """Return the error of a model that sees the subject, at the full weight of 1."""
-    with attention.show(encoder(lesson.subjects), beta=lesson.beta):
+    """Return the error of a model that sees the subject's tokens, at the full weight of 1."""
+    with attention.show(tokens, beta=lesson.beta):
         return layout_loss(pipeline, guide, lesson=lesson)
 
 
@@ -282,80 +277,6 @@ def save_samples(
         for label, latents in zip(labels, rows, strict=True)
     ]
     save_picture_sheet(path, None, shown, columns=len(labels))
-
-
-@torch.no_grad()
-def make_lesson(
-    settings: EncoderTraining, pipeline: AnimationPipeline, *, purpose: str, step: int, side: int
-) -> Lesson:
-    """Return the batch of a step, a function of the seed, the purpose and the step alone.
-
-    side: of the pictures that the encoder looks at.
-    """
-    generator = keyed_generator(settings.seed, purpose, step)
-    first, device = step * settings.batch, pipeline.unet.device
-    drawn = [_picture(settings, first + row) for row in range(settings.batch)]
-    latents = torch.cat([encode_picture(pipeline.vae, each.image, device=device) for each in drawn])
-    masks = torch.stack([torch.from_numpy(each.mask) for each in drawn])
-    size = (latents.shape[-2], latents.shape[-1])
-    layouts = [picture_tensor(each.layout, device=device, dtype=latents.dtype) for each in drawn]
-    subjects = [_subject(settings, each, first + row, side) for row, each in enumerate(drawn)]
-    draws = torch.rand(settings.batch, generator=generator)
-    hides_both = draws < settings.neither
-    hides_subject = hides_both | (draws - settings.neither < settings.no_subject)
-    hides_text = hides_both | (draws > 1 - settings.no_text)
-    captions = [
-        "" if hidden else each.caption for hidden, each in zip(hides_text, drawn, strict=True)
-    ]
-    lesson = Lesson(
-        latents=latents,
-        layout=torch.cat(layouts),
-        weights=figure_weights(masks, settings.figure_weight, size=size).to(device),
-        words=pipeline.encode_prompt(captions),
-        subjects=torch.cat(subjects).to(device),
-        beta=(~hides_subject).float().to(device),
-        noise=torch.randn(latents.shape, generator=generator).to(device),
-        timesteps=_draw_timesteps(pipeline, settings.batch, generator).to(device),
-    )
-    if purpose == SAMPLES or not 0 < settings.window < settings.size:
-        return lesson
-    return lesson.window(settings.window, draw_corners(masks, settings.window, generator))
-
-
-def _draw_timesteps(
-    pipeline: AnimationPipeline, count: int, generator: torch.Generator
-) -> Int64[Tensor, " b"]:
-    """Draw any timesteps, or for a model of few steps some of those that it is sampled at."""
-    steps = pipeline.default_settings.steps
-    if steps > FEW_STEPS:
-        return torch.randint(len(pipeline.scheduler.alphas_cumprod), (count,), generator=generator)
-    scheduler = prepare_scheduler(pipeline.scheduler, steps=steps)
-    sampled: Tensor = scheduler.timesteps.round().long()
-    return sampled[torch.randint(len(sampled), (count,), generator=generator)]
-
-
-def _picture(settings: EncoderTraining, number: int) -> Portrait:
-    """Return a picture of the drawn world, or of the person's own."""
-    if not settings.pictures:
-        return portrait(settings.seed, number, size=settings.size)
-    return _open_pictures(settings).portrait(settings.seed, number, size=settings.size)
-
-
-@lru_cache(maxsize=1)
-def _open_pictures(settings: EncoderTraining) -> PictureSet:
-    """Open the person's own pictures, with the models that give what they lack."""
-    estimates = settings.layout and settings.depth_model
-    return PictureSet(
-        Path(settings.pictures),
-        needs_layout=settings.layout,
-        estimate=DepthEstimator(settings.depth_model) if estimates else None,
-        describe=Captioner(settings.captioner) if settings.captioner else None,
-    )
-
-
-def _subject(settings: EncoderTraining, drawn: Portrait, number: int, side: int) -> Tensor:
-    changed = augment_subject(drawn.subject, np.random.default_rng((settings.seed, number)))
-    return subject_picture(changed, None, side=side)
 
 
 def _layout_guide(

@@ -18,7 +18,7 @@ from dtvideo.errors import ModelError, UsageError
 from dtvideo.models.components import load_component
 from dtvideo.toon.denoiser_plan import DenoiserTraining
 from dtvideo.toon.keypoints import KeypointNet
-from dtvideo.toon.learn_denoiser import build_denoiser, train_denoiser
+from dtvideo.toon.learn_denoiser import build_denoiser, train_denoiser, with_colour_heads
 from dtvideo.toon.learn_keypoints import KeypointTraining, train_keypoints
 from dtvideo.toon.model import SIZE, build_autoencoder, build_scheduler
 from dtvideo.toon.tokenizer import build_tokenizer
@@ -167,7 +167,7 @@ def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report
         _checkpoint(run, stage)
     tokenizer, net = run_tokenizer(run), KeypointNet(size=keypoint_size)
     modules = build_denoiser(tokenizer)
-    step = load_average(modules, _checkpoint(run, "denoiser"))
+    step = load_average(with_colour_heads(modules), _checkpoint(run, "denoiser"))
     load_average(net, _checkpoint(run, "keypoints"))
     pipeline = AnimationPipeline(
         vae=build_autoencoder(),

@@ -72,6 +72,10 @@ class DenoiserTraining:
     """How strongly sources are read from the same part of the body; 0 is the paper's attention."""
     unaligned: float = 0.1
     """Batches that read their sources without regard to the body all the same."""
+    reference_gradient: bool = True
+    """Whether the reference's own pass is learnt too: what its features tell, colours above all."""
+    colour_weight: float = 0.5
+    """Weight of the error with which the layers' memory of the reference tells its colours."""
     window: int = 64
     """Side of the windows on the figure that are learnt of each target, in pixels; 0: the whole."""
 

@@ -24,6 +24,7 @@ from dtvideo.errors import ModelError
 from dtvideo.models.components import load_component
 from dtvideo.models.index import read_index
 from dtvideo.seeds import keyed_generator
+from dtvideo.toon.colour_heads import ColourHeads
 from dtvideo.toon.data import lesson
 from dtvideo.toon.denoiser_plan import (
     DenoiserTraining,
@@ -62,7 +63,7 @@ def train_denoiser(
     modules = build_denoiser(tokenizer)
     if start is not None:
         load_exported(modules, start)
-    modules = modules.to(device)
+    learnt = with_colour_heads(modules).to(device)
     draw_and_encode = partial(_draw_and_encode, settings, vae.to(device), tokenizer)
     chunk_of = lru_cache(maxsize=1)(draw_and_encode)
     alphas = build_scheduler().alphas_cumprod
@@ -72,17 +73,17 @@ def train_denoiser(
             chunk, rows = batch_rows(settings, step)
             batch = chunk_of(chunk).rows(rows).to(device)
             return denoising_loss(
-                modules, attention, batch, settings=settings, alphas=alphas, step=step
+                learnt, attention, batch, settings=settings, alphas=alphas, step=step
             )
 
-        optimise(modules, loss_at, settings.optimiser, folder=folder, report=report)
+        optimise(learnt, loss_at, settings.optimiser, folder=folder, report=report)
 
 
 def learning_attention(modules: nn.ModuleDict) -> AbstractContextManager[SelfSubjectAttention]:
     """Install the attention in the form that its projections learn from sources too.
 
-    The passes of sources have no gradient. Kept as inputs of the layers, and not as keys and
-    values, they are projected where they are read, with a gradient.
+    Kept as inputs of the layers, and not as keys and values, sources are projected where they
+    are read: with a gradient, also where their own passes have none.
     """
     cache = ReferenceCache("features")
     return install_self_subject_attention(modules["unet"], modules["controlnet"], cache=cache)
@@ -103,6 +104,12 @@ def build_denoiser(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
             "text_encoder": build_text_encoder(tokenizer),
         }
     ).to(memory_format=torch.channels_last)
+
+
+def with_colour_heads(modules: nn.ModuleDict) -> nn.ModuleDict:
+    """Return the same modules and, as "colour_heads", untrained heads that only training has."""
+    networks = {name: modules[name] for name in ("unet", "controlnet")}
+    return nn.ModuleDict({**modules, "colour_heads": ColourHeads(networks)})
 
 
 def load_exported(modules: nn.ModuleDict, folder: Path) -> None:
@@ -143,17 +150,22 @@ def denoising_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the weighted error of the predicted clean residual of one batch, and its figures.
 
-    alphas: the scheduler's abar of each timestep. The loss weighs noise levels, the figure and
-    pictures without a coarse frame, and is milder to large errors. The figures are mean squares
-    of pictures with ("refined") and without ("bare") a coarse frame, where a batch has such.
+    modules: as `with_colour_heads`. alphas: the scheduler's abar of each timestep. The loss weighs
+    noise levels, the figure and pictures without a coarse frame, is milder to large errors, and
+    has the error of the colour heads added. The figures are mean squares of pictures with
+    ("refined") and without ("bare") a coarse frame and of the heads ("colours"), where a batch has
+    such.
     """
     generator = keyed_generator(settings.seed, "denoiser", step)
     plan = make_plan(settings, generator)
     timesteps = draw_timesteps(settings, len(alphas), generator)
     text = encode_captions(modules, batch.tokens, settings=settings, generator=generator)
     denoiser = _Denoiser(modules, timesteps.to(text.device), alphas[timesteps], text, generator)
+    colours = None
     if plan.reference_weight:
-        _write_reference(denoiser, attention, batch, plan)
+        with torch.set_grad_enabled(settings.reference_gradient):
+            _write_reference(denoiser, attention, batch, plan)
+        colours = _colour_error(modules, attention, batch, settings)
     targets = _drawn(targets_of(batch), settings, generator)
     denoiser = denoiser.repeated(settings.sequels)
     kept = plan.coarse.flatten().to(text.device)
@@ -165,10 +177,24 @@ def denoising_loss(
     weights = weights * torch.where(kept > 0, 1.0, settings.bare_weight)
     losses = _picture_losses(error, targets.mask, settings, size=targets.size)
     squares = error.detach().square().mean(dim=(1, 2, 3))
-    figures = {"refined": squares[kept > 0], "bare": squares[kept == 0]}
-    return (weights * losses).mean(), {
-        name: group.mean().item() for name, group in figures.items() if len(group)
-    }
+    groups = {"refined": squares[kept > 0], "bare": squares[kept == 0]}
+    figures = {name: group.mean().item() for name, group in groups.items() if len(group)}
+    loss = (weights * losses).mean()
+    if colours is None:
+        return loss, figures
+    return loss + settings.colour_weight * colours, {**figures, "colours": colours.item()}
+
+
+def _colour_error(
+    modules: nn.ModuleDict,
+    attention: SelfSubjectAttention,
+    batch: Lessons,
+    settings: DenoiserTraining,
+) -> Float[Tensor, ""]:
+    weights = figure_weights(batch.reference_mask, settings.figure_weight, size=_size(batch))
+    page = attention.cache.page(REFERENCE, 0)
+    error: Tensor = modules["colour_heads"](page, batch.reference, weights[:, 0])
+    return error
 
 
 def _drawn(targets: Targets, settings: DenoiserTraining, generator: torch.Generator) -> Targets:
@@ -198,10 +224,7 @@ def _write_reference(
     mask = batch.reference_mask if plan.masked else None
     side = batch.reference_mask.shape[-1]
     places = body_places(batch.reference_body, side) if plan.aligned else None
-    with (
-        torch.no_grad(),
-        attention.write(REFERENCE, step=0, size=_size(batch), mask=mask, places=places),
-    ):
+    with attention.write(REFERENCE, step=0, size=_size(batch), mask=mask, places=places):
         denoiser.pass_source(batch.reference, batch.reference_map)
 
 

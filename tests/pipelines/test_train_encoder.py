@@ -19,13 +19,14 @@ from dtvideo.training.describe import Captioner
 from dtvideo.training.losses import figure_weights
 from dtvideo.training.steps import OptimiserSettings
 from pipelines.animate import AnimationPipeline
+from pipelines.encoder_lessons import make_lesson
 from pipelines.encoder_settings import EncoderTraining, SmallTower
 from pipelines.load_model import load_pipeline
 from pipelines.train_encoder import (
     build_encoder,
+    colour_error,
     encoder_loss,
     layout_loss,
-    make_lesson,
     spread_layers,
     train_encoder,
 )
@@ -80,7 +81,8 @@ def test_an_untrained_encoder_does_not_change_the_loss(settings, pipeline):
     encoder = build_encoder(settings, pipeline)
     with torch.no_grad(), install_subject_attention(pipeline.unet, encoder) as attention:
         batch = lesson(settings, pipeline)
-        shown = encoder_loss(pipeline, None, encoder, attention=attention, lesson=batch)
+        tokens = encoder(batch.subjects)
+        shown = encoder_loss(pipeline, None, tokens, attention=attention, lesson=batch)
         assert torch.equal(shown, layout_loss(pipeline, None, lesson=batch))
 
 
@@ -195,6 +197,27 @@ def test_a_window_is_cut_alike_from_all_that_is_told_of_it(settings, pipeline):
         assert torch.equal(cut.layout[row], whole.layout[row][:, *pixels])
         assert cut.weights[row].max() > 1
     assert torch.equal(cut.subjects, whole.subjects)
+
+
+def test_each_token_is_asked_for_the_mean_colour_of_its_own_cell():
+    """Four cells of one colour each; the tokens are those colours, then the same out of order."""
+    colours = torch.tensor([[0.1, 0.2, 0.3], [1.0, 0.0, -1.0], [0.5, 0.5, 0.5], [-0.2, 0.8, 0.0]])
+    cells = colours.T.reshape(1, 3, 2, 2)
+    pictures = cells.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    same = torch.nn.Identity()
+    assert colour_error(same, colours[None], pictures).item() == pytest.approx(0.0, abs=1e-12)
+    swapped = colours[[1, 0, 2, 3]]
+    squares = (0.9**2 + 0.2**2 + 1.3**2) * 2 / 12
+    assert colour_error(same, swapped[None], pictures).item() == pytest.approx(squares)
+
+
+def test_a_given_tower_is_not_asked_for_colours(settings, tmp_path):
+    tiny_tower().save_pretrained(tmp_path / "tower")
+    told = []
+    for name, tower in (("own", ""), ("given", str(tmp_path / "tower"))):
+        once = replace(settings, layout=False, tower=tower)
+        train_encoder(once, tmp_path / name, report=told.append)
+    assert ["colours" in text for text in told if text.startswith("step 1 ")] == [True, False]
 
 
 def test_what_makes_the_tokens_learns_at_a_rate_of_its_own(settings, tmp_path):

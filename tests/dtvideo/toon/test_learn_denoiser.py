@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from dtvideo.attention import SelfSubjectAttention
+from dtvideo.attention.cache import Entry, Page
+from dtvideo.attention.layers import self_attention_layers
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.seeds import keyed_generator
 from dtvideo.toon.denoiser_plan import DenoiserTraining, Plan, batch_rows, make_plan
@@ -19,6 +21,7 @@ from dtvideo.toon.learn_denoiser import (
     learning_attention,
     load_exported,
     train_denoiser,
+    with_colour_heads,
 )
 from dtvideo.toon.lessons import Lessons
 from dtvideo.toon.model import LATENT_CHANNELS, build_autoencoder
@@ -31,8 +34,9 @@ TINY = DenoiserTraining(
     size=32, lessons=2, sequels=2, chunk_lessons=3, chunk_epochs=1, window=16,
 )  # fmt: skip
 ALWAYS_ALL = replace(
-    TINY, no_reference=0.0, coarse_only=0.0, no_coarse=0.0, previous=1.0, masked=1.0
-)
+    TINY, no_reference=0.0, coarse_only=0.0, no_coarse=0.0, previous=1.0, masked=1.0,
+    colour_weight=0.0,
+)  # fmt: skip
 HALF = torch.full((10,), 0.5)
 BODY = fit_skeleton((8.0, 2.0, 24.0, 30.0), (32, 32)).body
 
@@ -40,7 +44,7 @@ BODY = fit_skeleton((8.0, 2.0, 24.0, 30.0), (32, 32)).body
 @pytest.fixture(scope="module")
 def modules() -> nn.ModuleDict:
     torch.manual_seed(0)
-    return build_denoiser(build_tokenizer(["a", "hat"]))
+    return with_colour_heads(build_denoiser(build_tokenizer(["a", "hat"])))
 
 
 @pytest.fixture
@@ -174,23 +178,78 @@ def test_the_loss_of_the_untrained_net_by_hand(modules, attention, changes, figu
         step=0,
     )
     assert found.item() == pytest.approx(loss, rel=1e-4)
+    figures.pop("colours", None)
     assert figures == pytest.approx(told)
 
 
-def test_values_learn_from_the_reference_whose_own_pass_has_no_gradient():
-    """So heavy a reference leaves a picture's own tokens no share of a value's gradient."""
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_what_the_memory_of_the_reference_tells_of_colours_is_part_of_the_loss(weight):
     torch.manual_seed(0)
-    modules = build_denoiser(build_tokenizer(["a", "hat"]))
+    modules = with_colour_heads(build_denoiser(build_tokenizer(["a", "hat"])))
+    for head in modules["colour_heads"].heads.values():
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+    settings = replace(ALWAYS_ALL, colour_weight=weight, bend=1e3)
+    with learning_attention(modules) as attention:
+        batch = flat_batch(frame=2.0, coarse=1.0)
+        loss, figures = denoising_loss(
+            modules, attention, batch, settings=settings, alphas=HALF, step=0
+        )
+    # Every latent of the reference is 0.3, and all of it is figure, which counts three times.
+    assert figures["colours"] == pytest.approx(3 * 0.3**2)
+    assert loss.item() == pytest.approx(2 * 3 * 1 + weight * 3 * 0.3**2, rel=1e-4)
+
+
+def test_heads_answer_with_the_mean_colour_of_their_cell():
+    """Heads that say nothing are wrong by the square of the colour, and right for black."""
+    torch.manual_seed(0)
+    modules = with_colour_heads(build_denoiser(build_tokenizer(["a", "hat"])))
+    heads = modules["colour_heads"]
+    red, green, blue = 0.6, -0.2, 0.1
+    for head in heads.heads.values():
+        nn.init.zeros_(head.weight)
+        head.bias.data = torch.tensor([red, green, blue])
+    side = 16
+    latents = torch.zeros(1, LATENT_CHANNELS, side, side)
+    latents[:, :4, :, 8:], latents[:, 4:8, :, 8:], latents[:, 8:, :, 8:] = red, green, blue
+    page = Page(
+        (side, side),
+        {
+            f"unet.{path}": Entry((torch.zeros(1, 64, layer.to_q.in_features),), 1.0, 64, None)
+            for path, layer in self_attention_layers(modules["unet"]).items()
+        },
+    )
+    error = heads(page, latents, torch.ones(1, side, side))
+    assert error.item() == pytest.approx((red**2 + green**2 + blue**2) / 3 / 2, rel=1e-5)
+
+
+def gradients_of(settings: DenoiserTraining) -> nn.ModuleDict:
+    """Return fresh modules with the gradients of one batch without coarse frames."""
+    torch.manual_seed(0)
+    modules = with_colour_heads(build_denoiser(build_tokenizer(["a", "hat"])))
     nn.init.normal_(modules["unet"].conv_out.weight, std=0.1)
-    settings = replace(ALWAYS_ALL, no_coarse=1.0, previous=0.0, heaviest=1e12)
+    settings = replace(settings, no_coarse=1.0, previous=0.0)
     with learning_attention(modules) as attention:
         batch = flat_batch(frame=2.0, coarse=1.0)
         loss, _ = denoising_loss(modules, attention, batch, settings=settings, alphas=HALF, step=0)
         loss.backward()
-    block = modules["unet"].down_blocks[1].attentions[0].transformer_blocks[0]
+    return modules
+
+
+def test_values_learn_from_a_reference_whose_own_pass_has_no_gradient():
+    """So heavy a reference leaves a picture's own tokens no share of a value's gradient."""
+    settings = replace(ALWAYS_ALL, heaviest=1e12, reference_gradient=False)
+    block = gradients_of(settings)["unet"].down_blocks[1].attentions[0].transformer_blocks[0]
     plan = make_plan(settings, keyed_generator(settings.seed, "denoiser", 0))
     assert plan.reference_weight > 1e6
     assert block.attn1.to_v.weight.grad.norm() > 1e-3 * block.attn1.to_out[0].weight.grad.norm()
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_what_a_reference_tells_is_learnt_where_its_pass_has_a_gradient(learnt):
+    """The reference alone comes in where coarse frames do, for the pictures here have none."""
+    unet = gradients_of(replace(ALWAYS_ALL, reference_gradient=learnt))["unet"]
+    assert (unet.conv_in.weight.grad[:, LATENT_CHANNELS:].abs().max() > 0) == learnt
 
 
 def test_the_loss_is_a_function_of_the_step(modules, attention):
