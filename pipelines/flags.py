@@ -316,7 +316,6 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         default=1.0,
         help="weight of the previous frame's features (1)",
     )
-    group.add_argument("--upscale", metavar="N", type=int, help="larger frames, 1 to 8 times")
     group.add_argument(
         "--puppet",
         metavar="S",
@@ -328,7 +327,10 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
 
 
 def add_sampling(group: argparse._ArgumentGroup) -> None:
-    """Add how a picture is denoised and guided."""
+    """Add how a picture is denoised, guided and enlarged."""
+    group.add_argument(
+        "--upscale", metavar="N", type=int, help="larger than the model's size, 1 to 8 times"
+    )
     group.add_argument("--seed", metavar="N", type=int, default=0)
     group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
     group.add_argument(
