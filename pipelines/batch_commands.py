@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.farm_commands import add_manifest, add_otio
+from pipelines.messages import Messages
 
 SOME_FAILED = 6
 INTERRUPTED = 130
@@ -258,7 +259,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             locked=arguments.locked,
         )
         print(arguments.output)
-    _tell(comparison.describe())
+    Messages.of(arguments).say("comparison", comparison.describe())
     return 0 if comparison.is_equal else 5
 
 
