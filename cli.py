@@ -20,8 +20,6 @@ from pipelines.evaluate_commands import add_evaluate
 from pipelines.farm_commands import add_farm
 from pipelines.flags import (
     HIDDEN,
-    Parser,
-    Version,
     add_animate_arguments,
     add_limits,
     animate_parser,
@@ -31,6 +29,7 @@ from pipelines.flags import (
 from pipelines.generate_commands import add_generate
 from pipelines.messages import Messages, wants_json
 from pipelines.models_commands import add_models
+from pipelines.parser import Parser, Version
 from pipelines.subject_commands import add_train_subject
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 
 def run(parser: Parser, words: Sequence[str]) -> int:
     """Parse, call and report; return the exit code."""
+    _open_standard_streams()
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # not by nohup
@@ -76,6 +76,21 @@ def run(parser: Parser, words: Sequence[str]) -> int:
         return 0
     except Exception as error:
         return report(error, messages)
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a standard stream is closed (`2>&-`).
+
+    Else the next file that is opened, a result, would get its number and what is told there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def _interrupt(*_: object) -> NoReturn:

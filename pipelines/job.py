@@ -347,11 +347,15 @@ def _check_name(target: Path, profile: Profile | None, name: str | None) -> None
         raise refusal("-o", str(target), f"{name} needs {one}, {profile.suffixes[0]}")
     if is_folder(target):
         return
+    suffix, numbered = target.suffix.lower(), suffixes_of("frames")
     known = profile.suffixes if profile else tuple(BY_SUFFIX)
-    more = "" if profile else ", a folder/ or a pattern such as shot.%04d.png"
-    is_picture = target.suffix.lower() in suffixes_of("frames")
-    if target.suffix.lower() not in known or (is_picture and not is_sequence(target)):
-        raise refusal("-o", str(target), f"give {', '.join(known)}{more}")
+    if suffix not in known:
+        movies = [each for each in known if each not in numbered]
+        more = "" if profile else ", a folder/ or a pattern such as shot.%04d.png"
+        raise refusal("-o", str(target), f"give {', '.join(movies or known)}{more}")
+    if suffix in numbered and not is_sequence(target):
+        pattern = target.with_name(f"{target.stem}.%04d{target.suffix}")
+        raise UsageError("M11", "-o", f"{target} is one picture, not a clip", f"give {pattern}")
 
 
 def _check_letters(output: Path) -> None:

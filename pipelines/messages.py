@@ -71,7 +71,7 @@ class _Handler(logging.Handler):
 
 def wants_json(words: Sequence[str]) -> bool:
     """Tell whether a command line asks for JSON, also where the rest of it is wrong."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip(words, [*words[1:], ""], strict=False)
     return any(
         word == "--progress=json" or (word, value) == ("--progress", "json")
         for word, value in pairs

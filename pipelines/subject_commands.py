@@ -12,10 +12,10 @@ from pipelines.flags import (
     add_reference_pose,
     add_running,
     add_words,
-    usage_error,
     with_tuples,
 )
 from pipelines.messages import Messages
+from pipelines.parser import usage_error
 
 JOB_WORDS = {"regular": "count", "picture_steps": "steps"}
 """Flags of which the job of the regular pictures knows under another name."""

@@ -50,6 +50,12 @@ def test_words_that_do_not_fit_together_are_told_as_asked_for_too(capsys, words,
     assert [(each["event"], each["code"]) for each in told] == [("error", code)]
 
 
+def test_no_words_at_all_are_a_usage_error_in_text(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.animate([])
+    assert capsys.readouterr().err.startswith("error[U1]: animate: the following arguments")
+
+
 def test_a_bug_is_an_object_that_names_the_file_of_its_details(capsys, monkeypatch):
     def fail(_):
         raise ZeroDivisionError("by\nnothing")
