@@ -75,6 +75,17 @@ def test_a_cluster_without_room_for_one_worker_is_refused(tmp_path):
     assert caught.value.code == "B4"
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "[::1]:1"])
+def test_b4_an_address_where_nobody_listens_is_told_at_once(tmp_path, address):
+    """Ray itself would knock for minutes."""
+    start = time.monotonic()
+    settings = BatchSettings(1, ray=address)
+    with pytest.raises(ResourceError, match="no cluster at ") as caught:
+        run_batch(tmp_path / "b.yaml", [], settings, tell=lambda _: None, worker=act)
+    assert (caught.value.code, caught.value.exit_code) == ("B4", 7)
+    assert time.monotonic() - start < 20
+
+
 @pytest.mark.parametrize(
     ("version", "held", "told"),
     [
