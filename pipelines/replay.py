@@ -37,7 +37,8 @@ class Comparison:
     def describe(self) -> str:
         """Say in one line how many frames are equal, and what may explain those that are not."""
         if self.is_equal:
-            return f"all {self.frames} {self.what} are equal"
+            one = f"the only {self.what.removesuffix('s')} is equal"
+            return f"all {self.frames} {self.what} are equal" if self.frames > 1 else one
         why = f"; {', '.join(self.environment)}" if self.environment else ""
         count, first = len(self.different), self.different[0]
         return f"{count} of {self.frames} {self.what} differ, first {first}{why}"

@@ -175,6 +175,16 @@ def test_changed_and_missing_outputs_are_found(made):
     assert not is_done(made.sidecar, recipe)
 
 
+def test_verifying_answers_also_when_all_is_well(made, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["verify", str(made.sidecar)])
+    assert capsys.readouterr().err == "2 files are as they were made\n"
+    made.sheet.unlink()
+    with pytest.raises(SystemExit, match="3"):
+        cli.main(["verify", str(made.sidecar)])
+    assert "x.sheet.png is missing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
