@@ -20,8 +20,6 @@ from pipelines.evaluate_commands import add_evaluate
 from pipelines.farm_commands import add_farm
 from pipelines.flags import (
     HIDDEN,
-    Parser,
-    Version,
     add_animate_arguments,
     add_limits,
     animate_parser,
@@ -29,11 +27,14 @@ from pipelines.flags import (
     with_tuples,
 )
 from pipelines.generate_commands import add_generate
+from pipelines.messages import Messages, wants_json
 from pipelines.models_commands import add_models
+from pipelines.parser import Parser, Version
 from pipelines.subject_commands import add_train_subject
 
 if TYPE_CHECKING:
     from pipelines.job import RenderJob
+    from poses.errors import ExplainedError
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -53,25 +54,43 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 
 def run(parser: Parser, words: Sequence[str]) -> int:
     """Parse, call and report; return the exit code."""
+    _open_standard_streams()
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # not by nohup
             signal.signal(number, lambda *_: sys.exit(TERMINATED))
     signal.signal(signal.SIGINT, _interrupt)
-    going_on = None
+    messages, going_on = Messages(wants_json(words)), None
     try:
-        arguments = parser.parse_all(list(words))
-        going_on = vars(arguments).pop("going_on", None)
-        _quiet_libraries()
-        return int(arguments.command(arguments))
+        with messages.telling_warnings():
+            arguments = parser.parse_all(list(words))
+            going_on = vars(arguments).pop("going_on", None)
+            _quiet_libraries()
+            return int(arguments.command(arguments))
     except KeyboardInterrupt:
-        _tell(f"interrupted: what is finished is kept · {going_on}" if going_on else "interrupted")
+        kept = f": what is finished is kept · {going_on}" if going_on else ""
+        messages.say("interrupted", f"interrupted{kept}", exit_code=INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        return report(error)
+        return report(error, messages)
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a standard stream is closed (`2>&-`).
+
+    Else the next file that is opened, a result, would get its number and what is told there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -80,17 +99,13 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def report(error: Exception) -> int:
+def report(error: Exception, messages: Messages) -> int:
     """Tell an error in one line and return its exit code; a bug's details go to a file."""
     from dtvideo.errors import explained
 
     known = explained(error, when_memory_lacks="lower --memory, --size or --cache-memory")
-    if known is None:
-        _tell(_save_traceback(error))
-        return 1
-    for line in getattr(known, "details", ()):
-        _tell(line)
-    _tell(str(known))
+    known = known or _as_bug(error)
+    messages.error(known)
     return known.exit_code
 
 
@@ -104,7 +119,7 @@ def animate_command(arguments: argparse.Namespace) -> int:
     from pipelines.render import plan, render
 
     if arguments.dry_run:
-        _tell(plan(render_job, progress))
+        Messages.of(arguments).say("plan", plan(render_job, progress))
         return 0
     for path in render(render_job, progress).paths:
         print(path, flush=True)
@@ -201,7 +216,7 @@ def check_poses_command(arguments: argparse.Namespace) -> int:
 
     job = _render_job(arguments)
     path, found = check_poses(job, create_progress(arguments.progress))
-    _tell(str(found))
+    Messages.of(arguments).say("report", str(found))
     print(path)
     return 0
 
@@ -319,14 +334,16 @@ def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _save_traceback(error: Exception) -> str:
-    """Save the traceback to a file and return the one line that is shown."""
+def _as_bug(error: Exception) -> "ExplainedError":
+    """Save the traceback of a bug to a file and return the error that is shown."""
+    from poses.errors import ExplainedError
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="dtvideo-traceback-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         file.write(traceback.format_exc())
-    summary = " ".join(str(error).split())[:200]
-    return f"error[X1]: dtvideo: {type(error).__name__}: {summary} · a bug; details: {file.name}"
+    problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return ExplainedError("X1", "dtvideo", problem, f"a bug; details: {file.name}")
 
 
 if __name__ == "__main__":

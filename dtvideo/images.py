@@ -1,5 +1,6 @@
 """Still pictures: read whatever people have as upright 8-bit sRGB, fit to a size, save."""
 
+import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
@@ -42,9 +43,10 @@ REFUSED = (
     (b"8BPS", "a Photoshop document"),
     (b"<svg", "an SVG drawing"),
     (b"<?xml", "an XML or SVG file"),
-    (b"\x00\x00\x00 ftyphei", "an HEIC picture"),
     (b"v/1\x01", "an OpenEXR picture"),
 )
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+MATROSKA = b"\x1aE\xdf\xa3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +212,9 @@ def _pixels_of(path: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise _no_picture(path) from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise _too_large(path, str(error).split(",")[0].lower()) from error
+        count = re.search(r"\((\d+) pixels\)", str(error))
+        problem = f"has {int(count[1]) // 1_000_000} million pixels" if count else "is too large"
+        raise _too_large(path, problem) from error
     except (OSError, SyntaxError, EOFError, ValueError, struct.error) as error:
         if "too large" in str(error).lower() or "decompressed data" in str(error).lower():
             raise _too_large(path, str(error).lower()) from error
@@ -237,10 +241,14 @@ def _too_large(path: Path, problem: str) -> MediaError:
 
 def _no_picture(path: Path) -> MediaError:
     head = file_head(path)
+    if not head:
+        return MediaError("R7", path, "is empty", "copy it again")
+    if (head[4:8] == b"ftyp" and head[8:12] not in HEIC) or head.startswith(MATROSKA):
+        return MediaError("R7", path, "is a video, not a picture", "give a picture")
     kind = next((name for start, name in REFUSED if head.lstrip().startswith(start)), None)
     if head[4:8] == b"ftyp":
-        kind = "an HEIC picture or a video"
-    seen = f"is {kind}" if kind else ("is of no known kind" if head else "is empty")
+        kind = "an HEIC picture"
+    seen = f"is {kind}" if kind else "is of no known kind"
     return MediaError("R7", path, f"{seen}, which is not read", "export it as PNG or JPEG")
 
 

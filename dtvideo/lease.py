@@ -32,8 +32,9 @@ def hold_lease(path: Path, *, waiting: Callable[[], None] | None = None) -> Iter
     """
     descriptor = _acquire(path, waiting)
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
+        with explained_write(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
         yield
     finally:
         with suppress(FileNotFoundError):

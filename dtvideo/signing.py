@@ -11,6 +11,7 @@ from typing import Any
 from dtvideo import __version__
 from dtvideo.errors import UsageError
 from dtvideo.files import atomic_path, check_input
+from poses.requirement import require
 
 SIGNABLE = {
     ".mp4": "video/mp4",
@@ -91,12 +92,7 @@ def open_c2pa() -> Any:
 
     Raises: UsageError M1 when it is not installed.
     """
-    try:
-        import c2pa
-    except ImportError as error:
-        remedy = "pip install 'dtvideo[studio]'"
-        raise UsageError("M1", "C2PA", "the package c2pa-python is missing", remedy) from error
-    return c2pa
+    return require("c2pa", subject="--c2pa-cert", install="'dtvideo[studio]'", error=UsageError)
 
 
 def _manifest(title: str, source_type: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.farm_commands import add_manifest, add_otio
+from pipelines.messages import Messages
 
 SOME_FAILED = 6
 INTERRUPTED = 130
@@ -230,7 +231,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from pipelines.verify import find_faults
+    from pipelines.verify import find_faults, read_sidecar
 
     faults = [
         f"error[F9]: {sidecar}: {fault} · render it again"
@@ -239,7 +240,11 @@ def _verify(arguments: argparse.Namespace) -> int:
     ]
     for fault in faults:
         _tell(fault)
-    return 3 if faults else 0
+    if faults:
+        return 3
+    count = sum(len(read_sidecar(sidecar)["outputs"]) for sidecar in arguments.sidecars)
+    _tell(f"{count} files are as they were made")
+    return 0
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -258,7 +263,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             locked=arguments.locked,
         )
         print(arguments.output)
-    _tell(comparison.describe())
+    Messages.of(arguments).say("comparison", comparison.describe())
     return 0 if comparison.is_equal else 5
 
 

@@ -7,6 +7,7 @@ which ends with the run. The run gives out clips and notes states; the cluster s
 
 import os
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ OBJECT_BYTES = 100 * 2**20
 GONE = "gone"
 LEASE = "lease.json"
 CALLS_AT_ONCE = 2
+CONNECT_SECONDS = 10.0
 
 
 class ClipActor:
@@ -222,6 +224,7 @@ def check_ray(address: str) -> None:
 
 def _join(address: str, *, processors: int) -> None:
     """Join or start a cluster; it learns nothing of its use, and our signals stay ours."""
+    _check_answers(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
@@ -241,6 +244,21 @@ def _join(address: str, *, processors: int) -> None:
     finally:
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, kept)
+
+
+def _check_answers(address: str) -> None:
+    """Refuse a HOST:PORT where nobody listens, at which Ray itself would knock for minutes.
+
+    Raises: ResourceError B4.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        problem = f"no cluster at {address}: {error}"
+        raise ResourceError("B4", "--ray", problem, "see ray status") from error
 
 
 def pool_of(

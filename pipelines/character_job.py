@@ -54,6 +54,8 @@ class CharacterJob:
     """Denoising steps per frame; the model's own number when absent."""
     size: tuple[int, int] | None = None
     """Width and height in pixels; rounded up to what the model can make."""
+    upscale: int | None = None
+    """How many times larger than the model's results become; by the reference when absent."""
     scheduler: str | None = None
     """Sampler by name; the model's own when absent."""
     loras: tuple[tuple[str, float], ...] = ()
@@ -167,6 +169,7 @@ def _check_numbers(job: CharacterJob) -> None:
         ("--text-guidance", job.text_guidance),
     ):
         check_range(flag, value, 0, 1000)
+    check_range("--upscale", job.upscale, 1, 8)
     check_range("--beta", job.beta, 0, 2)
     check_range("--align", job.align, 0, 500)
     check_range("--ref-probability", job.reference_probability, 0, 1)

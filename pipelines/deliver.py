@@ -122,7 +122,7 @@ def _writer(job: RenderJob, prepared: Prepared, output: Path) -> FrameWriter:
     first = job.frames[0] if isinstance(job.frames, tuple) else 0
     return open_writer(
         output,
-        size=prepared.size,
+        size=prepared.canvas.size,
         rate=rate,
         audio_from=job.driver if has_sound(job, prepared.info) else None,
         audio_offset=Fraction(first) / rate,

@@ -13,6 +13,10 @@ from jaxtyping import Float, Float32, UInt8
 
 from dtvideo.errors import UsageError
 from dtvideo.puppet import Puppet
+from pipelines.base import AnimationBase
+from pipelines.character_job import CharacterJob
+from pipelines.load_model import native_side
+from pipelines.prepare import choose_size
 from poses.types import Pose
 
 MOST = 4
@@ -22,6 +26,39 @@ SAME, OTHER = 10.0, 40.0
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Colours = Float32[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Width and height of what is made, and how many times larger that is than the model's."""
+
+    size: tuple[int, int]
+    upscale: int
+
+    @property
+    def model_size(self) -> tuple[int, int]:
+        """Width and height of the pictures that the model makes."""
+        return self.size[0] // self.upscale, self.size[1] // self.upscale
+
+
+def choose_canvas(
+    job: CharacterJob, pipeline: AnimationBase, source: tuple[int, int]
+) -> tuple[Canvas, tuple[str, ...]]:
+    """Return how large a job's results become, and what to tell about it.
+
+    source: width and height of the character's picture.
+    Raises: as `choose_upscale`.
+    """
+    native, multiple = native_side(pipeline), pipeline.size_multiple
+    size, notices = choose_size(source, requested=job.size, native=native, multiple=multiple)
+    times = choose_upscale(
+        source,
+        size,
+        requested=job.upscale,
+        free=job.size is None,
+        refines=pipeline.is_coarse_conditioned,
+    )
+    return Canvas((size[0] * times, size[1] * times), times), notices
 
 
 def choose_upscale(
@@ -50,7 +87,7 @@ def choose_upscale(
 
 @dataclass(frozen=True, eq=False)
 class Enlarger:
-    """Makes a clip's frames as large as its puppet."""
+    """Makes pictures of a character as large as its puppet."""
 
     puppet: Puppet
 

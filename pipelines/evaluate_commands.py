@@ -4,10 +4,11 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipelines.messages import Messages
 
 if TYPE_CHECKING:
     from pipelines.clip_settings import ClipSettings
@@ -154,7 +155,7 @@ def _toon(arguments: argparse.Namespace) -> int:
             progress=lambda *_: advance(),
         )
     print(report.table() if not arguments.ablations else report.gain_table(FULL))
-    _plot(report, arguments.plots, worst)
+    _plot(arguments, report, worst)
     return 0
 
 
@@ -290,14 +291,14 @@ def _folders(arguments: argparse.Namespace) -> int:
         arguments.predictions, arguments.truths, masks=arguments.masks, output=arguments.output
     )
     print(report.table())
-    _plot(report, arguments.plots, None)
+    _plot(arguments, report, None)
     return 0
 
 
-def _plot(report: Any, folder: Path | None, worst: Any) -> None:
-    if folder is None:
+def _plot(arguments: argparse.Namespace, report: Any, worst: Any) -> None:
+    if arguments.plots is None:
         return
     from pipelines.plots import write_plots
 
-    for path in write_plots(report, folder, worst=worst):
-        print(path, file=sys.stderr)
+    for path in write_plots(report, arguments.plots, worst=worst):
+        Messages.of(arguments).say("plot", str(path))

@@ -1,25 +1,19 @@
-"""The flags of the main job, and a parser whose complaints are our one-line errors.
+"""The flags of the main job.
 
 Only the standard library is imported here; the rest on use, so that `--help` answers at once.
 """
 
 import argparse
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from pipelines.parser import Parser, Version, file_name
 
 EXAMPLE = "example: animate hero.png dance.mp4"
 HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
 
 Command = Callable[[argparse.Namespace], int]
-
-
-def usage_error(*details: str) -> Exception:
-    """Return the UsageError of code, subject, problem and remedy."""
-    from dtvideo.errors import UsageError
-
-    return UsageError(*details)
 
 
 def reader(name: str) -> Callable[[str], Any]:
@@ -36,35 +30,6 @@ def reader(name: str) -> Callable[[str], Any]:
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of flags; those that were given several times as tuples, as jobs hold."""
     return {name: tuple(told) if type(told) is list else told for name, told in values.items()}
-
-
-class Version(argparse.Action):
-    """Print the version and leave."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *details: object) -> NoReturn:
-        """Print the version on standard output."""
-        from dtvideo import __version__
-
-        print(f"dtvideo {__version__}")
-        parser.exit()
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are our one-line errors."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise UsageError instead of printing the usage."""
-        raise usage_error("U1", self.prog, message, f"see {self.prog} --help")
-
-    def parse_all(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse every word; an unknown flag is refused with the nearest known one."""
-        arguments, unknown = self.parse_known_args(words)
-        if unknown:
-            flag = unknown[0].partition("=")[0]
-            near = difflib.get_close_matches(flag, self._option_string_actions, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
-            raise usage_error("U1", self.prog, f"{unknown[0]!r} is not understood", remedy)
-        return arguments
 
 
 def animate_parser(program: str, command: Command) -> Parser:
@@ -84,8 +49,10 @@ def add_animate_arguments(parser: argparse.ArgumentParser, command: Command) -> 
     """Add every argument of the main job."""
     parser.set_defaults(command=command, going_on="the same command goes on with --resume")
     parser.add_argument("--version", action=Version, nargs=0, **HIDDEN)
-    parser.add_argument("reference", metavar="REF", type=Path, help="picture of the character")
-    parser.add_argument("driver", metavar="VIDEO", type=Path, nargs="?", help="video of a person")
+    parser.add_argument("reference", metavar="REF", type=file_name, help="picture of the character")
+    parser.add_argument(
+        "driver", metavar="VIDEO", type=file_name, nargs="?", help="video of a person"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -316,7 +283,6 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         default=1.0,
         help="weight of the previous frame's features (1)",
     )
-    group.add_argument("--upscale", metavar="N", type=int, help="larger frames, 1 to 8 times")
     group.add_argument(
         "--puppet",
         metavar="S",
@@ -328,7 +294,10 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
 
 
 def add_sampling(group: argparse._ArgumentGroup) -> None:
-    """Add how a picture is denoised and guided."""
+    """Add how a picture is denoised, guided and enlarged."""
+    group.add_argument(
+        "--upscale", metavar="N", type=int, help="larger than the model's size, 1 to 8 times"
+    )
     group.add_argument("--seed", metavar="N", type=int, default=0)
     group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
     group.add_argument(

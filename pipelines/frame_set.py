@@ -9,6 +9,7 @@ import re
 from functools import cache
 
 from dtvideo.errors import UsageError
+from poses.requirement import require
 
 MOST_FRAMES = 1_000_000
 EXAMPLE = "write for example 0-40x2,60: every second frame from 0 to 40, and 60"
@@ -38,16 +39,11 @@ def frame_numbers(text: str) -> tuple[int, ...]:
 
     Raises: as `read_frame_set`.
     """
-    try:
-        import fileseq
-        from fileseq.exceptions import FileSeqException
-    except ImportError as error:
-        remedy = "pip install 'dtvideo[studio]', or give one run such as 24-71"
-        problem = f"{text!r} needs the package fileseq, which is missing"
-        raise UsageError("M1", "--frames", problem, remedy) from error
+    install = "'dtvideo[studio]', or give one run such as 24-71"
+    fileseq = require("fileseq", subject=f"--frames {text}", install=install, error=UsageError)
     try:
         frames = tuple(fileseq.FrameSet(text))
-    except (FileSeqException, ValueError) as error:
+    except (fileseq.FileSeqException, ValueError) as error:
         raise _refusal(text, "cannot be read") from error
     if len(frames) > MOST_FRAMES:
         raise _refusal(text, f"holds more than {MOST_FRAMES} frames")

@@ -16,22 +16,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dtvideo.files import check_input, check_output, write_json
-from dtvideo.images import LoadedImage, load_image, picture_files, place, save_png
+from dtvideo.images import LoadedImage, load_image, picture_files, place, resize, save_png
 from dtvideo.sheet import save_picture_sheet
 from pipelines.base import AnimationBase
 from pipelines.character_job import plain
 from pipelines.clip import open_renderer
 from pipelines.clip_settings import ClipSettings
+from pipelines.enlarge import Canvas, Enlarger, choose_canvas
 from pipelines.frame_state import FrameState, Subject
 from pipelines.generate_job import GenerateJob
-from pipelines.load_model import clip_settings, describe_model, load_model, native_side
-from pipelines.prepare import (
-    Reference,
-    choose_size,
-    fit_and_extend,
-    load_reference,
-    prepare_reference,
-)
+from pipelines.load_model import clip_settings, describe_model, load_model
+from pipelines.prepare import Reference, fit_and_extend, load_reference, prepare_reference
 from pipelines.progress import Progress, SilentProgress
 from pipelines.sidecar import Sidecar, environment, set_threads
 from poses.io import read_pose
@@ -61,13 +56,15 @@ class Generated:
 class Studio:
     """Everything that the first picture needs.
 
-    pose: what the character is to take, on the working canvas. depths: how near everything is
-    to be, for the pictures in turn. guide: the model's ControlNet, also where the pipeline goes
-    without.
+    canvas: how large the pictures are; `reference` and `pose` are told at this size, `subject`
+    and `depths` at the model's. pose: what the character is to take. depths: how near everything
+    is to be, for the pictures in turn. guide: the model's ControlNet, also where the pipeline
+    goes without.
     """
 
     pipeline: AnimationBase
     settings: ClipSettings
+    canvas: Canvas
     reference: Reference
     subject: Subject
     pose: Pose
@@ -113,18 +110,21 @@ def open_studio(job: GenerateJob, progress: Progress) -> Studio:
         sidecar.notices += pipeline.notices
     settings = clip_settings(job, pipeline)
     with progress.stage("read reference", None):
-        reference, pose = _prepare(job, loaded, pipeline, sidecar)
-        depths = _read_depths(job, reference.pose.size, sidecar)
+        canvas, notices = choose_canvas(job, pipeline, loaded.rgb.shape[1::-1])
+        sidecar.notices += notices
+        reference, pose = _prepare(job, loaded, canvas, sidecar)
+        depths = _read_depths(job, canvas.model_size, sidecar)
     for notice in sidecar.notices:
         progress.notice(notice)
     sidecar.settings = {
         "clip": plain(asdict(settings)),
-        "size": list(reference.pose.size),
+        "size": list(canvas.size),
+        "upscale": canvas.upscale,
         "threads": environment()["threads"],
     }
-    subject = _subject(job, reference)
+    subject = _subject(job, reference, canvas.model_size)
     pipeline.check_inputs(subject, settings)
-    return Studio(pipeline, settings, reference, subject, pose, depths, sidecar, guide)
+    return Studio(pipeline, settings, canvas, reference, subject, pose, depths, sidecar, guide)
 
 
 def draw_pictures(
@@ -135,17 +135,19 @@ def draw_pictures(
     prompt: instead of the job's own.
     """
     subject = studio.subject if prompt is None else replace(studio.subject, prompt=prompt)
+    enlarger = Enlarger(studio.reference.puppet) if studio.canvas.upscale > 1 else None
     with open_renderer(studio.pipeline, subject, settings=studio.settings) as renderer:
         for seed in seeds:
             state, depth = FrameState(index=seed), studio.depth(seed)
-            yield seed, renderer.render(studio.pose, state, depth=depth)[0]
+            image = renderer.render(studio.pose, state, depth=depth)[0]
+            yield seed, image if enlarger is None else enlarger.enlarge(image, studio.pose)
 
 
-def _subject(job: GenerateJob, reference: Reference) -> Subject:
-    """Return the character as a job tells it."""
+def _subject(job: GenerateJob, reference: Reference, size: tuple[int, int]) -> Subject:
+    """Return the character as a job tells it, at the model's size."""
     return Subject(
-        reference=reference.image,
-        mask=reference.mask if job.mask else None,
+        reference=resize(reference.image, size),
+        mask=resize(reference.mask, size) if job.mask else None,
         pose=reference.pose,
         prompt=job.prompt,
         negative_prompt=job.negative_prompt,
@@ -168,32 +170,26 @@ def _open_inputs(job: GenerateJob) -> tuple[LoadedImage, Sidecar]:
 
 
 def _prepare(
-    job: GenerateJob, loaded: LoadedImage, pipeline: AnimationBase, sidecar: Sidecar
+    job: GenerateJob, loaded: LoadedImage, canvas: Canvas, sidecar: Sidecar
 ) -> tuple[Reference, Pose]:
     """Return the reference on the working canvas and the pose to take, fitted to it."""
-    size, notices = choose_size(
-        loaded.rgb.shape[1::-1],
-        requested=job.size,
-        native=native_side(pipeline),
-        multiple=pipeline.size_multiple,
-    )
-    reference = prepare_reference(job, loaded, size=size)
-    sidecar.notices += (*notices, *reference.notices)
+    reference = prepare_reference(job, loaded, size=canvas.size)
+    sidecar.notices += reference.notices
     sidecar.reference = {
         "mask": reference.mask_method,
         "pose": reference.pose_method,
-        "size": list(size),
+        "size": list(canvas.size),
     }
     if job.pose is None:
         return reference, reference.pose
-    wanted = PoseSequence.from_poses([read_pose(job.pose, size=size)])
+    wanted = PoseSequence.from_poses([read_pose(job.pose, size=canvas.size)])
     fitted, report = retarget(wanted, reference.pose)
     sidecar.notices += report.warnings
     return reference, fitted[0]
 
 
 def _read_depths(job: GenerateJob, size: tuple[int, int], sidecar: Sidecar) -> tuple[Picture, ...]:
-    """Return the depth pictures on the working canvas, each fitted whole."""
+    """Return the depth pictures at the size of the model, each fitted whole."""
     if job.depth is None:
         return ()
     pictures = [load_image(path).rgb for path in picture_files(job.depth)]

@@ -14,12 +14,13 @@ from pipelines.flags import (
     add_words,
     with_tuples,
 )
+from pipelines.parser import file_name
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `dtvideo generate`."""
     parser.set_defaults(command=_generate)
-    parser.add_argument("reference", metavar="REF", type=Path, help="picture of the character")
+    parser.add_argument("reference", metavar="REF", type=file_name, help="picture of the character")
     parser.add_argument("-n", dest="count", metavar="N", type=int, default=4, help="pictures (4)")
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, help="a folder (<ref>_pictures)"

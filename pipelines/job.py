@@ -4,10 +4,9 @@ The parsers turn the words of a command line into the values that `RenderJob` ho
 itself refuses what cannot be honoured, so that a mistake costs a second and not a night.
 """
 
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from dtvideo.limits import VideoLimits
 from dtvideo.profiles import BY_SUFFIX, PROFILES, Profile, suffixes_of
 from dtvideo.signing import SIGNABLE, Credentials
 from pipelines.character_job import (
-    FILE_PAIRS,
     CharacterJob,
     check_choices,
     check_range,
     refusal,
 )
 from pipelines.frame_set import read_frame_set
+from pipelines.plain_settings import PATH_SETTINGS, settings_from_plain
 from poses.details import FaceChoice
 from poses.rates import read_rate
 from poses.select import NAMED_CHOICES, PersonChoice
@@ -44,11 +43,6 @@ NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "blue": (0, 0, 255),
 }
 
-PATH_SETTINGS = {
-    *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
-    *("c2pa_cert", "c2pa_key"),
-}
-NAME_OR_PATH = {"model", "controlnet", "vae", "matte"}
 SEVERAL_DIGITS = re.compile(r"%\d*d|##")
 COARSE_SCALE = 0.3  # of an IP-Adapter in the place of a subject encoder: about the paper's beta
 
@@ -73,8 +67,6 @@ class RenderJob(CharacterJob):
     """How many times a reference token counts in self-subject attention."""
     previous_weight: float = 1.0
     """How many times a token of the previous frame counts."""
-    upscale: int | None = None
-    """How many times larger than the model's the frames become; by the reference when absent."""
     puppet: float | None = None
     """Share of noise, above 0 to 1, over the coarse frame in the beginning; 1 when absent."""
     detector: str = "mediapipe"
@@ -205,27 +197,10 @@ def job_from_plain(values: Mapping[str, Any], *, beside: Path = Path()) -> Rende
     beside: the folder that relative paths start from.
     Raises: UsageError M11 for an unknown setting, and as `RenderJob`.
     """
-    known = {field.name for field in fields(RenderJob)}
-    if unknown := sorted(set(values) - known):
-        raise refusal("recipe", unknown[0], "use the dtvideo that wrote it")
-    read = {name: values[name] for name in values if values[name] is not None}
-    for name in PATH_SETTINGS & read.keys():
-        read[name] = beside / read[name]
+    read = settings_from_plain(RenderJob, values, beside=beside)
     if "rate" in read:
         read["rate"] = parse_rate(str(read["rate"]))
-    for name in ("size", "frames", "background", "person", "reference_person"):
-        if isinstance(read.get(name), list):
-            read[name] = tuple(read[name])
-    for name in NAME_OR_PATH & read.keys():
-        read[name] = _from(beside, read[name])
-    for name in FILE_PAIRS:
-        read[name] = tuple((_from(beside, file), told) for file, told in read.get(name, ()))
     return RenderJob(**read)
-
-
-def _from(folder: Path, text: str) -> str:
-    """Return a path that begins with a dot as one that starts at a folder; names stay names."""
-    return os.path.join(folder, text) if text.startswith(".") else text
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -332,7 +307,6 @@ def _check_sources(job: RenderJob) -> None:
 
 def _check_numbers(job: RenderJob) -> None:
     check_range("--prev-weight", job.previous_weight, 0, 1000)
-    check_range("--upscale", job.upscale, 1, 8)
     check_range("--puppet", job.puppet, 0.001, 1)
     check_range("--fps", job.rate, Fraction(1, 10), 1000)
     check_range("--max-frames", job.max_frames, 1, 10**9)
@@ -373,11 +347,15 @@ def _check_name(target: Path, profile: Profile | None, name: str | None) -> None
         raise refusal("-o", str(target), f"{name} needs {one}, {profile.suffixes[0]}")
     if is_folder(target):
         return
+    suffix, numbered = target.suffix.lower(), suffixes_of("frames")
     known = profile.suffixes if profile else tuple(BY_SUFFIX)
-    more = "" if profile else ", a folder/ or a pattern such as shot.%04d.png"
-    is_picture = target.suffix.lower() in suffixes_of("frames")
-    if target.suffix.lower() not in known or (is_picture and not is_sequence(target)):
-        raise refusal("-o", str(target), f"give {', '.join(known)}{more}")
+    if suffix not in known:
+        movies = [each for each in known if each not in numbered]
+        more = "" if profile else ", a folder/ or a pattern such as shot.%04d.png"
+        raise refusal("-o", str(target), f"give {', '.join(movies or known)}{more}")
+    if suffix in numbered and not is_sequence(target):
+        pattern = target.with_name(f"{target.stem}.%04d{target.suffix}")
+        raise UsageError("M11", "-o", f"{target} is one picture, not a clip", f"give {pattern}")
 
 
 def _check_letters(output: Path) -> None:

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from pipelines.flags import animate_parser
 from pipelines.job import (
-    PATH_SETTINGS,
     RenderJob,
     parse_background,
     parse_bytes,
@@ -26,6 +25,7 @@ from pipelines.job import (
     parse_size,
 )
 from pipelines.manifest_file import Document, Fault, Location
+from pipelines.plain_settings import PATH_SETTINGS
 
 DEFAULT_OUTPUT = "out/{character}/{clip}{suffix}"
 PARSERS: Mapping[str, Any] = {

@@ -13,9 +13,10 @@ from dtvideo.errors import UsageError
 from dtvideo.files import check_input
 from dtvideo.models.presets import presets
 from dtvideo.models.sources import TOON, is_hub_id
-from pipelines.job import PATH_SETTINGS, RenderJob
+from pipelines.job import RenderJob
 from pipelines.manifest_file import Document, Fault, Location
 from pipelines.manifest_settings import PAIRS, PARSERS
+from pipelines.plain_settings import PATH_SETTINGS
 from poses.errors import ExplainedError
 
 TEMPLATE = re.compile(r"\{([a-z_]+)(?::0(\d))?\}")

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipelines.flags import Parser
+from pipelines.parser import Parser
 
 GIGABYTE = 1e9
 

@@ -24,11 +24,9 @@ MANY_FRAMES = 50  # from which dots hide the line
 
 
 def check_plotting() -> None:
-    """Refuse to begin what could not be plotted. Raises: UsageError U3 without matplotlib."""
+    """Refuse to begin what could not be plotted. Raises: UsageError M1 without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(
-            "U3", "--plots", "needs matplotlib", "install it: pip install 'dtvideo[train]'"
-        )
+        raise UsageError("M1", "--plots", "needs matplotlib", "run: pip install 'dtvideo[train]'")
 
 
 def write_plots(report: Report, folder: Path, *, worst: WorstFrames | None = None) -> list[Path]:

@@ -20,15 +20,15 @@ from pipelines.character_job import plain
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
 from pipelines.deliver import check_inputs, check_outputs, has_sound, is_there, plates, publish
-from pipelines.enlarge import Enlarger, choose_upscale
+from pipelines.enlarge import Canvas, Enlarger, choose_canvas
 from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob
 from pipelines.kept import Kept
-from pipelines.load_model import clip_settings, native_side
+from pipelines.load_model import clip_settings
 from pipelines.motion import chosen_indices, frame_slice, open_driver
 from pipelines.people_picture import save_people
 from pipelines.pose_check import judge
-from pipelines.prepare import choose_size, load_reference, prepare_driver
+from pipelines.prepare import load_reference, prepare_driver
 from pipelines.prepared import Prepared
 from pipelines.progress import Progress, SilentProgress
 from pipelines.sidecar import Sidecar, environment, set_threads
@@ -67,8 +67,7 @@ class _Setup:
 
     pipeline: AnimationBase
     settings: ClipSettings
-    size: tuple[int, int]
-    upscale: int
+    canvas: Canvas
     loaded: LoadedImage
     info: VideoInfo | None
     sidecar: Sidecar
@@ -103,7 +102,7 @@ def render(job: RenderJob, progress: Progress | None = None, *, kept: Kept | Non
         work.begin(recipe, again=job.overwrite)
         prepared = _prepare(job, setup, progress, kept)
         frames = len(prepared.driver)
-        check_space(job, size=prepared.size, frames=frames, kept=work.frames.held)
+        check_space(job, size=prepared.canvas.size, frames=frames, kept=work.frames.held)
         _tell_people(job, prepared, progress)
         with sidecar.timed("render"):
             _render_frames(job, prepared, work, progress)
@@ -129,39 +128,27 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
     with sidecar.timed("load model"), progress.stage("load model", None):
         pipeline, sidecar.model = kept.model(job)
     settings = clip_settings(job, pipeline)
-    size, notices = choose_size(
-        loaded.rgb.shape[1::-1],
-        requested=job.size,
-        native=native_side(pipeline),
-        multiple=pipeline.size_multiple,
-    )
-    upscale = choose_upscale(
-        loaded.rgb.shape[1::-1],
-        size,
-        requested=job.upscale,
-        free=job.size is None,
-        refines=pipeline.is_coarse_conditioned,
-    )
-    size = (size[0] * upscale, size[1] * upscale)
+    canvas, notices = choose_canvas(job, pipeline, loaded.rgb.shape[1::-1])
     sidecar.notices.extend((*pipeline.notices, *notices))
     if info is not None and not job.resume:
         frames = len(chosen_indices(job, info.frames))
-        check_space(job, size=size, frames=frames)
+        check_space(job, size=canvas.size, frames=frames)
     sidecar.settings = {
         "clip": plain(asdict(settings)),
-        "size": list(size),
-        "upscale": upscale,
+        "size": list(canvas.size),
+        "upscale": canvas.upscale,
         "threads": environment()["threads"],
         "signed": job.credentials is not None,
     }
-    return _Setup(pipeline, settings, size, upscale, loaded, info, sidecar)
+    return _Setup(pipeline, settings, canvas, loaded, info, sidecar)
 
 
 def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> Prepared:
     """Prepare the reference and the motion."""
     sidecar, info = setup.sidecar, setup.info
     with sidecar.timed("read reference"), progress.stage("read reference", None):
-        reference = kept.reference(job, setup.loaded, size=setup.size, inputs=sidecar.inputs)
+        size = setup.canvas.size
+        reference = kept.reference(job, setup.loaded, size=size, inputs=sidecar.inputs)
     with sidecar.timed("read motion"):
         driver = prepare_driver(job, info, reference.pose, progress=progress)
     sidecar.notices += (*reference.notices, *(info.notices if info else ()), *driver.notices)
@@ -170,14 +157,13 @@ def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> P
     sidecar.reference = {
         "mask": reference.mask_method,
         "pose": reference.pose_method,
-        "size": list(setup.size),
+        "size": list(setup.canvas.size),
     }
     sidecar.driver = driver.report
     return Prepared(
         setup.pipeline,
         setup.settings,
-        setup.size,
-        setup.upscale,
+        setup.canvas,
         reference,
         driver,
         info,
@@ -192,10 +178,10 @@ def plan(job: RenderJob, progress: Progress | None = None) -> str:
         return f"result      {job.target} exists already and would be skipped"
     prepared = prepare(job, progress or SilentProgress())
     driver, reference = prepared.driver, prepared.reference
-    width, height = prepared.size
+    width, height = prepared.canvas.size
     seconds = float(len(driver) / driver.fitted.rate)
     sound = "with sound" if has_sound(job, prepared.info) else "without sound"
-    needed = bytes_needed(job, size=prepared.size, frames=len(driver))
+    needed = bytes_needed(job, size=prepared.canvas.size, frames=len(driver))
     lines = (
         f"result      {job.target}",
         f"beside it   {job.beside('.json').name}, {job.beside('.sheet.png').name}",
@@ -249,7 +235,7 @@ def _render_frames(job: RenderJob, prepared: Prepared, work: Work, progress: Pro
     if first:
         progress.notice(f"goes on at frame {first} of {len(driver)}")
     backdrop = Backdrop.prepare(job.background, prepared.reference)
-    enlarger = Enlarger(prepared.reference.puppet) if prepared.upscale > 1 else None
+    enlarger = Enlarger(prepared.reference.puppet) if prepared.canvas.upscale > 1 else None
     behind = islice(plates(job, prepared, needed=job.background == "driver"), first, None)
     before = driver.fitted[first - 1] if first else None
     with (
@@ -276,7 +262,7 @@ def _tell_people(job: RenderJob, prepared: Prepared, progress: Progress) -> None
 
 def open_clip(job: RenderJob, prepared: Prepared) -> Clip:
     """Return the clip that yields (index, image) for every frame of a prepared job."""
-    reference, size = prepared.reference, prepared.model_size
+    reference, size = prepared.reference, prepared.canvas.model_size
     return prepared.pipeline.open(
         reference=resize(reference.image, size),
         mask=resize(reference.mask, size),

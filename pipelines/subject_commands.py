@@ -4,7 +4,7 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 """
 
 import argparse
-import sys
+from functools import partial
 from pathlib import Path
 
 from pipelines.flags import (
@@ -12,9 +12,10 @@ from pipelines.flags import (
     add_reference_pose,
     add_running,
     add_words,
-    usage_error,
     with_tuples,
 )
+from pipelines.messages import Messages
+from pipelines.parser import usage_error
 
 JOB_WORDS = {"regular": "count", "picture_steps": "steps"}
 """Flags of which the job of the regular pictures knows under another name."""
@@ -71,7 +72,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tensorboard", action="store_true", help="write the log for it too")
 
 
-def _caption(reference: Path, captioner: str | None, class_word: str) -> str:
+def _caption(reference: Path, captioner: str | None, class_word: str, *, messages: Messages) -> str:
     """Return what the regular pictures are told to show where no prompt says it."""
     if captioner is None:
         return f"A {class_word}"
@@ -79,7 +80,7 @@ def _caption(reference: Path, captioner: str | None, class_word: str) -> str:
     from dtvideo.training.describe import Captioner
 
     words = Captioner(captioner)(load_image(reference, background=(255, 255, 255)).rgb)
-    print(f"caption: {words}", file=sys.stderr)
+    messages.say("notice", f"caption: {words}")
     return f"A {class_word}, {words}"
 
 
@@ -89,7 +90,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from pipelines.subject_settings import SubjectTraining
     from pipelines.train_subject import train_subject
 
-    values = dict(vars(arguments))
+    values, messages = dict(vars(arguments)), Messages.of(arguments)
     training = {name: values.pop(name) for name in TRAINING_WORDS}
     told = {name: value for name, value in training.items() if value is not None}
     for name in ("progress", "command", "tool", "what"):
@@ -99,8 +100,10 @@ def _train(arguments: argparse.Namespace) -> int:
     words = renamed.pop("prompt")
     if words and captioner is not None:
         raise usage_error("U1", "--captioner", "there is a --prompt already", "give one of the two")
-    words = words or _caption(arguments.reference, captioner, arguments.class_word)
+    words = words or _caption(
+        arguments.reference, captioner, arguments.class_word, messages=messages
+    )
     job = GenerateJob(**{**with_tuples(renamed), "prompt": words})
     settings = SubjectTraining(**told)
-    print(train_subject(settings, job, report=lambda text: print(text, file=sys.stderr)))
+    print(train_subject(settings, job, report=partial(messages.say, "notice")))
     return 0

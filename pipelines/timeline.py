@@ -13,6 +13,7 @@ from pipelines.job import RenderJob
 from pipelines.manifest import ClipJob
 from pipelines.verify import read_sidecar
 from poses.rates import read_rate
+from poses.requirement import require
 
 
 def write_timeline(
@@ -112,9 +113,4 @@ def _url(path: Path, beside: Path) -> str:
 
 
 def _open_otio() -> Any:
-    try:
-        import opentimelineio
-    except ImportError as error:
-        problem = "the package OpenTimelineIO is not installed"
-        raise UsageError("M1", "otio", problem, "pip install 'dtvideo[studio]'") from error
-    return opentimelineio
+    return require("opentimelineio", subject="otio", install="'dtvideo[studio]'", error=UsageError)

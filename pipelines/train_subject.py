@@ -80,7 +80,7 @@ def train_subject(settings: SubjectTraining, job: GenerateJob, *, report: Report
     folder, work = job.folder, job.folder / TRAINING
     _check_job(job)
     _begin(settings, job)
-    job = replace(job, output=work / REGULAR, overwrite=True)
+    job = replace(job, output=work / REGULAR, overwrite=True, upscale=1)
     studio = open_studio(job, SilentProgress())
     pipeline = studio.pipeline
     if not isinstance(pipeline, AnimationPipeline):

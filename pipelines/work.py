@@ -90,10 +90,12 @@ def open_work(job: RenderJob) -> Iterator[Work]:
     It stays, to go on from, when frames are done and the end was no fault of the inputs: an
     interruption, a full disk, a bug.
     Raises: OutputError F5 when another run holds it, F7 when an earlier run has left frames and
-    the job says neither `resume` nor `overwrite`.
+    the job says neither `resume` nor `overwrite`; ResourceError F3 where nothing can be written.
     """
     work = Work(job.beside(".work"))
     try:
+        with explained_write(job.target):
+            work.folder.mkdir(parents=True, exist_ok=True)
         with hold_lease(work.folder / LEASE):
             _check_leftover(work, job)
             try:

@@ -51,11 +51,12 @@ def extract_poses(
     if size is None:
         raise PoseError("V5", subject, "has 0 frames to find a person in", "give another clip")
     if not any(people):
+        count = len(people)
+        seen = f"any of {count} frames (0-{count - 1})" if count > 1 else "its only frame"
         raise PoseError(
             "P1",
             subject,
-            f"no person found in any of {len(people)} frames (0-{len(people) - 1}) "
-            f"by {first.name} on {first.device}",
+            f"no person found in {seen} by {first.name} on {first.device}",
             "use a clip that shows a whole person, another detector, or key points from a file",
         )
     return Detections(

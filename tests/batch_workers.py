@@ -11,7 +11,7 @@ from typing import Any
 
 
 def act(connection: Connection, *, threads: int, log: Path, device: str | None) -> None:
-    """Answer jobs by their prompts: fine, bad, full, dies, hangs, or dies once."""
+    """Answer jobs by their prompts: fine, bad, full, dies, hangs, beats, or dies once."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     faulthandler.register(signal.SIGUSR1, log.open("a"))
     log.with_suffix(".device").write_text(str(device))
@@ -21,6 +21,9 @@ def act(connection: Connection, *, threads: int, log: Path, device: str | None) 
         except EOFError:
             return
         connection.send(("beat", "render"))
+        for _ in range(8 if job["prompt"] == "beats" else 0):
+            time.sleep(0.5)
+            connection.send(("beat", "render"))
         connection.send(_answer(job))
 
 
@@ -29,6 +32,8 @@ def _answer(job: dict[str, Any]) -> tuple[Any, ...]:
     first = not marker.exists()
     with marker.open("a") as file:
         file.write("x")
+    with marker.with_suffix(".times").open("a") as file:
+        file.write(f"{time.monotonic()}\n")
     match job["prompt"]:
         case "bad":
             return "failed", 3, "error[V2]: clip: is no video"

@@ -59,6 +59,7 @@ def fetch(
         for done, name in enumerate(names):
             if on_file is not None:
                 on_file(name, done, len(names))
+            _check_answers(hub_id, name, commit=info.sha, endpoint=endpoint)
             path = hf_hub_download(
                 hub_id,
                 name,
@@ -75,6 +76,28 @@ def fetch(
     if on_file is not None:
         on_file(hub_id, len(names), len(names))
     return Path(path).parents[len(PurePosixPath(names[-1]).parts) - 1]
+
+
+def _check_answers(hub_id: str, name: str, *, commit: str, endpoint: str | None) -> None:
+    """Ask once about a file that is not here yet, so that a hub that is silent is told soon.
+
+    The hub's own client would ask seven times, for six minutes. All other troubles are left to
+    it: it knows which pass.
+    Raises: ModelError M1 when there is no answer for `TIMEOUT_SECONDS`.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(hub_id, name, cache_dir=hub_cache(), revision=commit)
+    if isinstance(cached, str):
+        return
+    url = hf_hub_url(hub_id, name, revision=commit, endpoint=endpoint)
+    try:
+        get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS)
+    except Exception as error:
+        if "Timeout" in type(error).__name__:  # httpx or httpx2, by the client's version
+            problem = f"the hub says nothing about {name} for {TIMEOUT_SECONDS:g} s"
+            remedy = "check the network, or try again later: what is fetched is kept"
+            raise ModelError("M1", hub_id, problem, remedy) from error
 
 
 def _unreachable(hub_id: str, error: Exception) -> ModelError:

@@ -24,7 +24,9 @@ from dtvideo.segmentation.masks import (
     off_ground,
     parts_of,
 )
-from poses.backends.requirement import quiet, require
+from poses.backends.requirement import quiet
+from poses.errors import DetectorError
+from poses.requirement import require
 
 LEAST_SHARE = 0.02
 MOST_SHARE = 0.90
@@ -111,7 +113,7 @@ def border_mask(image: LoadedImage) -> Mask | None:
 def pose_mask(image: LoadedImage) -> Mask | None:
     """Return MediaPipe's mask of the person whose pose it finds, or None."""
     with quiet():
-        pose = require("mediapipe", detector="mask", install="mediapipe==0.10.14").solutions.pose
+        pose = _mediapipe().solutions.pose
         with pose.Pose(static_image_mode=True, enable_segmentation=True) as network:
             found = _run(network, image.rgb).segmentation_mask
     return None if found is None else main_part(np.array(found, np.float32).clip(0, 1))
@@ -120,10 +122,15 @@ def pose_mask(image: LoadedImage) -> Mask | None:
 def selfie_mask(image: LoadedImage) -> Mask:
     """Return MediaPipe's mask of any person near the camera."""
     with quiet():
-        package = require("mediapipe", detector="mask", install="mediapipe==0.10.14")
+        package = _mediapipe()
         with package.solutions.selfie_segmentation.SelfieSegmentation(0) as network:
             found = _run(network, image.rgb).segmentation_mask
     return main_part(np.array(found, np.float32).clip(0, 1))
+
+
+def _mediapipe() -> Any:
+    install = "mediapipe==0.10.14"
+    return require("mediapipe", subject="mask", install=install, error=DetectorError)
 
 
 def rembg_mask(image: LoadedImage, model: str) -> Mask:
@@ -133,11 +140,7 @@ def rembg_mask(image: LoadedImage, model: str) -> Mask:
     """
     if model.endswith(".onnx") and not Path(model).is_file():
         raise ModelError("M1", model, "no such file", "give the path of an ONNX model")
-    try:
-        import rembg
-    except ImportError as error:
-        remedy = "run: pip install 'dtvideo[matte]'"
-        raise ModelError("M1", "rembg", f"cannot be imported ({error})", remedy) from error
+    rembg = require("rembg", subject="--matte", install="'dtvideo[matte]'", error=ModelError)
     session = (
         rembg.new_session(CUSTOM_MODEL, model_path=model)
         if model.endswith(".onnx")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dtvideo.errors import ModelError, QualityError, UsageError
 from dtvideo.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
+from poses.requirement import require
 
 LossAt = Callable[[int], tuple[Tensor, Mapping[str, float]]]
 """The loss of a step and further figures for the log, as a function of the step alone."""
@@ -96,12 +97,10 @@ def optimise(
 
 def _open_board(folder: Path, stack: ExitStack, *, since: int) -> Any:
     """Return TensorBoard's writer, closed with the stack; it forgets steps after `since`."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        remedy = "run: pip install tensorboard"
-        raise ModelError("M1", "tensorboard", "is not installed", remedy) from None
-    board = SummaryWriter(str(folder / BOARD), purge_step=since + 1)
+    module = require(
+        "torch.utils.tensorboard", subject="--tensorboard", install="tensorboard", error=ModelError
+    )
+    board = module.SummaryWriter(str(folder / BOARD), purge_step=since + 1)
     stack.callback(board.close)
     return board
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float16, UInt8
 from dtvideo.errors import UsageError
 from dtvideo.files import atomic_path
 from dtvideo.provenance import comment_of
+from poses.requirement import require
 
 REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 """Chromaticities x, y of red, green, blue and white (ITU-R BT.709, also those of sRGB)."""
@@ -58,9 +59,4 @@ def open_exr() -> Any:
 
     Raises: UsageError M1 when it is not installed.
     """
-    try:
-        import OpenEXR
-    except ImportError as error:
-        remedy = "pip install 'dtvideo[studio]'"
-        raise UsageError("M1", "exr", "the package OpenEXR is not installed", remedy) from error
-    return OpenEXR
+    return require("OpenEXR", subject="exr", install="'dtvideo[studio]'", error=UsageError)

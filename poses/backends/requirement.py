@@ -5,10 +5,10 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from threading import Lock
 from typing import Any
 
+from poses import requirement
 from poses.errors import DetectorError
 
 _ONE_AT_A_TIME = Lock()
@@ -19,14 +19,7 @@ def require(module: str, *, detector: str, install: str) -> Any:
 
     Raises: DetectorError M1 with the pip command when it cannot be imported.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return import_module(module)
-    except ImportError as error:
-        raise DetectorError(
-            "M1", detector, f"cannot import {module} ({error})", f"run: pip install {install}"
-        ) from error
+    return requirement.require(module, subject=detector, install=install, error=DetectorError)
 
 
 @contextmanager

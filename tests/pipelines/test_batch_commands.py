@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from pipelines.batch import open_batch, open_store, run_batch
+from pipelines.batch import BatchSettings, open_batch, open_store, run_batch
 from tests.batch_workers import act
 from tests.manifests import fill
 
@@ -55,8 +55,9 @@ def run(monkeypatch, capsys):
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("pipelines.batch.run_batch", partial(run_batch, worker=act))
 
-    def command(what, manifest):
-        return cli.run(cli.toolbox_parser(), ["batch", what, str(manifest)]), capsys.readouterr()
+    def command(what, manifest, *words):
+        code = cli.run(cli.toolbox_parser(), ["batch", what, str(manifest), *words])
+        return code, capsys.readouterr()
 
     return command
 
@@ -69,7 +70,36 @@ def cancel(manifest, name):
 
 @pytest.mark.parametrize(("prompt", "code"), [("fine", 0), ("bad", 6)])
 def test_a_batch_ends_with_6_when_clips_failed(batch, run, prompt, code):
-    assert run("run", batch(prompt))[0] == code
+    manifest = batch(prompt)
+    assert run("run", manifest)[0] == code
+    assert run("status", manifest)[0] == code
+
+
+def test_b7_how_many_work_and_how_long_one_may_be_silent_are_the_user_s_to_say(
+    batch, run, monkeypatch
+):
+    asked = []
+
+    def listening(manifest, clips, settings, **options):
+        asked.append(settings)
+        return run_batch(manifest, clips, settings, worker=act, **options)
+
+    monkeypatch.setattr("pipelines.batch.run_batch", listening)
+    run("run", batch("fine"), "--workers", "3", "--stall", "77")
+    assert asked == [BatchSettings(3, 77.0)]
+
+
+def test_b9_clips_are_cancelled_by_name_or_all_and_none_where_a_name_is_wrong(batch, run):
+    manifest = batch("fine")
+    with open_store(manifest) as store:
+        store.take([(name, f"{name}.mp4") for name in ("hero/one", "hero/two")])
+    code, told = run("cancel", manifest, "hero/one", "hero/zebra")
+    assert (code, told.out) == (2, "")
+    assert "hero/zebra: is no clip of this batch" in told.err
+    code, told = run("cancel", manifest, "hero/one")
+    assert (code, told.out) == (0, "hero/one\n")
+    assert run("cancel", manifest)[1].out == "hero/two\n"
+    assert run("run", manifest)[0] == 130
 
 
 def test_b9_a_batch_with_cancelled_clips_ends_as_interrupted_until_they_are_retried(batch, run):

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dtvideo import __version__
 from dtvideo.errors import ResourceError, UsageError
 from pipelines import batch_ray
 from pipelines.batch import BatchSettings, run_batch
@@ -72,6 +73,33 @@ def test_a_cluster_without_room_for_one_worker_is_refused(tmp_path):
     with pytest.raises(ResourceError, match="has 1 processors · a worker takes 2") as caught:
         batch_ray.pool_of({"CPU": 1.0}, workers=1, serve=act, threads=2, folder=tmp_path)
     assert caught.value.code == "B4"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "[::1]:1"])
+def test_b4_an_address_where_nobody_listens_is_told_at_once(tmp_path, address):
+    """Ray itself would knock for minutes."""
+    start = time.monotonic()
+    settings = BatchSettings(1, ray=address)
+    with pytest.raises(ResourceError, match="no cluster at ") as caught:
+        run_batch(tmp_path / "b.yaml", [], settings, tell=lambda _: None, worker=act)
+    assert (caught.value.code, caught.value.exit_code) == ("B4", 7)
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("version", "held", "told"),
+    [
+        ("0.0.1", True, r"is installed, the run has 0\.0\.1"),
+        (__version__, False, "is not the one that the run writes to"),
+    ],
+)
+def test_b4_a_node_with_another_version_or_another_folder_renders_nothing(
+    tmp_path, version, held, told
+):
+    if held:
+        (tmp_path / "lease.json").touch()
+    with pytest.raises(RuntimeError, match=told):
+        batch_ray.ClipActor(act, threads=1, log=tmp_path / "worker-0.log", version=version)
 
 
 @pytest.mark.slow

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 import cli
-from dtvideo.errors import OutputError
-from dtvideo.images import load_image
+from dtvideo.errors import OutputError, UsageError
+from dtvideo.images import load_image, resize
 from pipelines.animate import AnimationPipeline
-from pipelines.generate import generate
+from pipelines.enlarge import Canvas, Enlarger
+from pipelines.generate import draw_pictures, generate, open_studio
 from pipelines.generate_job import GenerateJob
 from pipelines.load_model import load_pipeline
+from pipelines.progress import SilentProgress
 from pipelines.verify import find_faults
 from poses.io import write_clip
 from poses.types import PoseSequence
@@ -106,3 +108,63 @@ def test_the_command_prints_what_it_made(job, stage, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.rpartition("/")[2] for line in lines] == [
         "hero.3.png", "hero.json", "hero.sheet.png"]  # fmt: skip
+
+
+def test_toon_pictures_become_larger_unasked_and_the_side_car_says_so(job):
+    """The tiny model knows 16 x 16 best; the picture has 64 x 64."""
+    made = generate(replace(job, size=None))
+    assert [pixels(path).shape for path in made.pictures] == [(64, 64, 3)] * 2
+    told = json.loads(made.sidecar.read_text())
+    assert told["recipe"]["resolved"]["size"] == [64, 64]
+    assert told["recipe"]["resolved"]["upscale"] == 4
+    assert told["reference"]["size"] == [64, 64]
+
+
+def test_a_larger_picture_is_the_model_s_own_reduced(job, tmp_path):
+    """But for the last levels."""
+    small, large = (
+        pixels(generate(replace(job, upscale=times, output=tmp_path / f"{times}")).pictures[1])
+        for times in (1, 3)
+    )
+    assert (small.shape, large.shape) == ((32, 32, 3), (96, 96, 3))
+    assert np.abs(resize(large, (32, 32)).astype(int) - small).mean() < 6
+
+
+def test_a_larger_picture_has_the_detail_of_the_reference_in_the_pose_that_was_asked_for(
+    job, tmp_path
+):
+    raised = tmp_path / "raised.json"
+    write_clip(PoseSequence.from_poses([dance()[3]]), raised)
+    toon = replace(job, model="toon", pose=raised, upscale=3)
+    studio = open_studio(toon, SilentProgress())
+    (_, large), (_, small) = (
+        next(draw_pictures(each, [5]))
+        for each in (studio, replace(studio, canvas=Canvas((32, 32), 1)))
+    )
+    enlarger = Enlarger(studio.reference.puppet)
+    assert np.array_equal(large, enlarger.enlarge(small, studio.pose))
+    assert not np.array_equal(large, enlarger.enlarge(small, studio.reference.pose))
+
+
+def test_a_model_that_refines_nothing_makes_no_larger_pictures(job, plain_model, tmp_path):
+    plain = replace(job, model=str(plain_model), size=None, count=1)
+    assert pixels(generate(plain).pictures[0]).shape == (16, 16, 3)
+    with pytest.raises(UsageError, match=r"M11.*--upscale"):
+        generate(replace(plain, upscale=2, output=tmp_path / "large"))
+
+
+def test_larger_pictures_are_made_again_to_the_bit(job, tmp_path, capsys):
+    sidecar = generate(replace(job, upscale=2, seed=7)).sidecar
+    words = ["replay", str(sidecar), "--progress", "none"]
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([*words, "-o", str(tmp_path / "again")])
+    assert capsys.readouterr().err == "all 2 pictures are equal\n"
+    assert np.array_equal(
+        pixels(tmp_path / "again" / "hero.8.png"), pixels(sidecar.with_name("hero.8.png"))
+    )
+    told = json.loads(sidecar.read_text())
+    told["frames"]["sha256_of_rgb"][1] = "0"
+    sidecar.write_text(json.dumps(told))
+    with pytest.raises(SystemExit, match="5"):
+        cli.main([*words, "--compare"])
+    assert "1 of 2 pictures differ, first 8" in capsys.readouterr().err

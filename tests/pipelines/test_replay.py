@@ -89,6 +89,22 @@ def test_m4_weights_that_are_not_those_that_were_used_are_told_and_refused_when_
     assert "1 of 4 weight files are not those used then" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [True, False])
+def test_m4_a_weight_file_that_came_or_went_is_another_model_too(made, tmp_path, capsys, more):
+    told = json.loads(made.sidecar.read_text())
+    if more:
+        told["model"]["sha256"]["vae/gone.safetensors"] = "0" * 64
+    else:
+        del told["model"]["sha256"]["unet/diffusion_pytorch_model.safetensors"]
+    made.sidecar.write_text(json.dumps(told))
+    output = tmp_path / "again.mp4"
+    with pytest.raises(SystemExit, match="4"):
+        cli.main(["replay", str(made.sidecar), "-o", str(output), "--locked"])
+    first = "vae/gone" if more else "unet/diffusion_pytorch_model"
+    assert f"weight files are not those used then, first {first}" in capsys.readouterr().err
+    assert not output.exists()
+
+
 def test_a_folder_that_has_travelled_with_its_model_can_be_rendered_again(
     made, tiny_model, tmp_path, monkeypatch
 ):
@@ -157,6 +173,16 @@ def test_changed_and_missing_outputs_are_found(made):
     told = ["x.mp4 has changed since it was made", "x.sheet.png is missing"]
     assert find_faults(made.sidecar) == told
     assert not is_done(made.sidecar, recipe)
+
+
+def test_verifying_answers_also_when_all_is_well(made, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["verify", str(made.sidecar)])
+    assert capsys.readouterr().err == "2 files are as they were made\n"
+    made.sheet.unlink()
+    with pytest.raises(SystemExit, match="3"):
+        cli.main(["verify", str(made.sidecar)])
+    assert "x.sheet.png is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,12 @@ class Hub(BaseHTTPRequestHandler):
         if self.server.silent_about in self.path:
             self.server.ended.wait(60)
             return
+        if "/resolve/" in self.path and self.server.out_of_order:
+            self.server.out_of_order -= 1
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         name = self.path.rpartition("/")[2]
         if self.path.startswith("/api/models/someone/pose"):
             siblings = [{"rfilename": each} for each in [*SMALL, "README.md"]]
@@ -107,6 +113,7 @@ class Hub(BaseHTTPRequestHandler):
 def hub():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     server.asked, server.silent_about, server.ended = [], "nothing", Event()
+    server.out_of_order = 0  # how many times files are answered with 503
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -147,7 +154,6 @@ def test_m1_a_model_that_the_hub_does_not_have_is_named(hub, empty_hub_cache):
 
 
 def test_m1_a_hub_that_stays_silent_is_not_waited_for(hub, empty_hub_cache, monkeypatch):
-    """Once it has answered, its own client is more patient: six times a minute for a file."""
     monkeypatch.setattr("dtvideo.models.fetch.TIMEOUT_SECONDS", 0.5)
     hub.silent_about = "/api/models/"
     start = time.monotonic()
@@ -155,6 +161,30 @@ def test_m1_a_hub_that_stays_silent_is_not_waited_for(hub, empty_hub_cache, monk
         fetch("someone/pose", endpoint=address(hub))
     assert time.monotonic() - start < 8
     assert len(hub.asked) == 1
+
+
+def test_m1_a_hub_that_falls_silent_about_a_file_is_not_waited_for(
+    hub, empty_hub_cache, monkeypatch
+):
+    """Its own client would ask seven times, for six minutes."""
+    monkeypatch.setattr("dtvideo.models.fetch.TIMEOUT_SECONDS", 0.5)
+    hub.silent_about = "safetensors"
+    start = time.monotonic()
+    with pytest.raises(ModelError) as caught:
+        fetch("someone/pose", endpoint=address(hub))
+    assert time.monotonic() - start < 8
+    assert str(caught.value) == (
+        "error[M1]: someone/pose: the hub says nothing about diffusion_pytorch_model.safetensors"
+        " for 0.5 s · check the network, or try again later: what is fetched is kept"
+    )
+    assert caught.value.exit_code == 4
+    hub.silent_about = "config.json"  # which is here already: it is asked about no more
+    assert (fetch("someone/pose", endpoint=address(hub)) / "config.json").is_file()
+
+
+def test_a_hub_that_is_out_of_order_for_a_moment_is_asked_again(hub, empty_hub_cache):
+    hub.out_of_order = 2
+    assert fetch("someone/pose", endpoint=address(hub)).is_dir()
 
 
 def test_m1_a_hub_that_cannot_be_reached_is_told_in_one_line(empty_hub_cache):
