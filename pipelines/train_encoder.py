@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import ControlNetModel
-from jaxtyping import Float, Int, Int64, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
@@ -27,6 +27,7 @@ from dtvideo.latents import decode_latents, encode_picture, picture_tensor
 from dtvideo.models.components import load_module
 from dtvideo.models.controlnets import load_controlnet
 from dtvideo.models.sources import find_model
+from dtvideo.models.verify import note_hashes
 from dtvideo.seeds import keyed_generator
 from dtvideo.sheet import save_picture_sheet
 from dtvideo.subject import (
@@ -40,6 +41,7 @@ from dtvideo.toon.portraits import portrait
 from dtvideo.toon.targets import cut_windows, draw_corners
 from dtvideo.training.checkpoints import load_average
 from dtvideo.training.describe import Captioner, DepthEstimator
+from dtvideo.training.levels import draw_timesteps
 from dtvideo.training.losses import denoising_loss, denoising_target, figure_weights
 from dtvideo.training.pictures import PictureSet, Portrait
 from dtvideo.training.steps import optimise
@@ -49,8 +51,6 @@ from pipelines.load_model import load_pipeline
 
 Report = Callable[[str], None]
 LAYOUT, ENCODER, SAMPLES, EXPORT = "layout", "encoder", "samples", "export"
-FEW_STEPS = 8
-"""A model that makes its pictures in so few steps, or fewer, learns at their noise levels alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +118,7 @@ def _train(
     own_guide = None if settings.layout_model else guide
     pipeline.register_modules(subject_encoder=encoder, depth_controlnet=own_guide)
     pipeline.save_pretrained(folder)
+    note_hashes(folder)
     return folder
 
 
@@ -294,6 +295,7 @@ def make_lesson(
     """
     generator = keyed_generator(settings.seed, purpose, step)
     first, device = step * settings.batch, pipeline.unet.device
+    steps = pipeline.default_settings.steps
     drawn = [_picture(settings, first + row) for row in range(settings.batch)]
     latents = torch.cat([encode_picture(pipeline.vae, each.image, device=device) for each in drawn])
     masks = torch.stack([torch.from_numpy(each.mask) for each in drawn])
@@ -315,23 +317,13 @@ def make_lesson(
         subjects=torch.cat(subjects).to(device),
         beta=(~hides_subject).float().to(device),
         noise=torch.randn(latents.shape, generator=generator).to(device),
-        timesteps=_draw_timesteps(pipeline, settings.batch, generator).to(device),
+        timesteps=draw_timesteps(
+            pipeline.scheduler, settings.batch, steps=steps, generator=generator
+        ).to(device),
     )
     if purpose == SAMPLES or not 0 < settings.window < settings.size:
         return lesson
     return lesson.window(settings.window, draw_corners(masks, settings.window, generator))
-
-
-def _draw_timesteps(
-    pipeline: AnimationPipeline, count: int, generator: torch.Generator
-) -> Int64[Tensor, " b"]:
-    """Draw any timesteps, or for a model of few steps some of those that it is sampled at."""
-    steps = pipeline.default_settings.steps
-    if steps > FEW_STEPS:
-        return torch.randint(len(pipeline.scheduler.alphas_cumprod), (count,), generator=generator)
-    scheduler = prepare_scheduler(pipeline.scheduler, steps=steps)
-    sampled: Tensor = scheduler.timesteps.round().long()
-    return sampled[torch.randint(len(sampled), (count,), generator=generator)]
 
 
 def _picture(settings: EncoderTraining, number: int) -> Portrait:
