@@ -58,7 +58,7 @@ def add_train_subject(parser: argparse.ArgumentParser) -> None:
 def add_training(group: argparse._ArgumentGroup) -> None:
     """Add how a model is taught a character."""
     numbers = (
-        ("--steps", int, "800; toon: 200; each with the reference and a regular picture"),
+        ("--steps", int, "800; toon: 120; each with the reference and a regular picture"),
         ("--rank", int, "of a LoRA; 0 trains the whole model (0)"),
         ("--learning-rate", float, "1e-6; toon: 3e-4"),
         ("--token-rate", float, "of the new word (5e-3)"),

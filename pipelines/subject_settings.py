@@ -63,7 +63,7 @@ class SubjectTraining:
         return f"A {self.class_word} {TOKEN}"
 
 
-TOON: Mapping[str, Any] = {"steps": 200, "learning_rate": 3e-4, "attention": True}
+TOON: Mapping[str, Any] = {"steps": 120, "learning_rate": 3e-4, "attention": True}
 """What the built-in model learns by; measured in docs/generate.md."""
 
 
