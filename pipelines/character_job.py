@@ -91,6 +91,8 @@ class CharacterJob:
     """How much of an accelerator's memory the model may take: high, balanced or low."""
     threads: int | None = None
     """Processor threads; the machine's own number when absent. Last bits depend on it."""
+    locked: bool = False
+    """Refuse weights of which the hash is not the one that is noted of them."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from dtvideo.denoise import prepare_scheduler
 from dtvideo.latents import encode_picture, picture_tensor
 from dtvideo.seeds import keyed_generator
 from dtvideo.subject import subject_picture
@@ -17,6 +16,7 @@ from dtvideo.subject.augment import augment_subject
 from dtvideo.toon.portraits import portrait
 from dtvideo.toon.targets import cut_windows, draw_corners
 from dtvideo.training.describe import Captioner, DepthEstimator
+from dtvideo.training.levels import draw_timesteps
 from dtvideo.training.losses import figure_weights
 from dtvideo.training.pictures import PictureSet, Portrait
 from pipelines.animate import AnimationPipeline
@@ -24,8 +24,6 @@ from pipelines.encoder_settings import EncoderTraining
 
 SAMPLES = "samples"
 """The purpose of a lesson that is shown whole: a sheet of samples."""
-FEW_STEPS = 8
-"""A model that makes its pictures in so few steps, or fewer, learns at their noise levels alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +65,7 @@ def make_lesson(
     """
     generator = keyed_generator(settings.seed, purpose, step)
     first, device = step * settings.batch, pipeline.unet.device
+    steps = pipeline.default_settings.steps
     drawn = [_picture(settings, first + row) for row in range(settings.batch)]
     latents = torch.cat([encode_picture(pipeline.vae, each.image, device=device) for each in drawn])
     masks = torch.stack([torch.from_numpy(each.mask) for each in drawn])
@@ -88,23 +87,13 @@ def make_lesson(
         subjects=torch.cat(subjects).to(device),
         beta=(~hides_subject).float().to(device),
         noise=torch.randn(latents.shape, generator=generator).to(device),
-        timesteps=_draw_timesteps(pipeline, settings.batch, generator).to(device),
+        timesteps=draw_timesteps(
+            pipeline.scheduler, settings.batch, steps=steps, generator=generator
+        ).to(device),
     )
     if purpose == SAMPLES or not 0 < settings.window < settings.size:
         return lesson
     return lesson.window(settings.window, draw_corners(masks, settings.window, generator))
-
-
-def _draw_timesteps(
-    pipeline: AnimationPipeline, count: int, generator: torch.Generator
-) -> Int64[Tensor, " b"]:
-    """Draw any timesteps, or for a model of few steps some of those that it is sampled at."""
-    steps = pipeline.default_settings.steps
-    if steps > FEW_STEPS:
-        return torch.randint(len(pipeline.scheduler.alphas_cumprod), (count,), generator=generator)
-    scheduler = prepare_scheduler(pipeline.scheduler, steps=steps)
-    sampled: Tensor = scheduler.timesteps.round().long()
-    return sampled[torch.randint(len(sampled), (count,), generator=generator)]
 
 
 def _picture(settings: EncoderTraining, number: int) -> Portrait:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.messages import Messages
+from pipelines.subject_commands import add_training, told_training
 
 if TYPE_CHECKING:
     from pipelines.clip_settings import ClipSettings
@@ -59,6 +60,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     encoder.add_argument("--beta", metavar="B", type=float, default=1.0, help="1, as in training")
     _add_drawn(encoder, clips=40)
     encoder.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep a sheet and scores")
+    _add_subject(tools.add_parser("subject", help="what it is worth to teach a character"))
     points = tools.add_parser("keypoints", help="a pose detector on drawn characters")
     points.set_defaults(command=_keypoints)
     _add_drawn(points, clips=100)
@@ -91,6 +93,30 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     drawn.add_argument("--pictures", metavar="N", type=int, default=1, help="of each request (1)")
     drawn.add_argument("--no-baselines", dest="baselines", action="store_false")
     _add_settings(parser)
+
+
+def _add_subject(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_subject)
+    parser.add_argument("--model", metavar="NAME", default="toon")
+    parser.add_argument("--characters", metavar="N", type=int, default=4, help="to teach (4)")
+    parser.add_argument(
+        "--among", metavar="N", type=int, default=32, help="the worst of so many are taught (32)"
+    )
+    parser.add_argument(
+        "--frames", metavar="N", type=int, default=4, help="poses measured of each (4)"
+    )
+    parser.add_argument(
+        "--regular", metavar="N", type=int, default=8, help="regular pictures of a training (8)"
+    )
+    parser.add_argument("--progress", metavar="bar|json|none", default="bar")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="keep the models, a sheet and scores; the same command goes on there",
+    )
+    add_training(parser.add_argument_group("training"))
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -258,6 +284,32 @@ def _encoder(arguments: argparse.Namespace) -> int:
             progress=lambda *_: advance(),
         )
     print(report.table(), report.gain_table(OF_ANOTHER, view=TOLD), sep="\n\n")
+    return 0
+
+
+def _subject(arguments: argparse.Namespace) -> int:
+    """Teach a model the characters that it draws worst; print the tables."""
+    from pipelines.evaluate_subject import BEFORE, SubjectEvaluation, evaluate_subject
+    from pipelines.progress import create_progress
+    from pipelines.subject_settings import subject_training
+
+    told = told_training(vars(arguments))
+    training = subject_training(arguments.model, class_word="character", **told)
+    report = evaluate_subject(
+        arguments.model,
+        training,
+        SubjectEvaluation(
+            characters=arguments.characters,
+            among=arguments.among,
+            frames=arguments.frames,
+            regular=arguments.regular,
+            seed=training.seed,
+        ),
+        progress=create_progress(arguments.progress),
+        output=arguments.output,
+    )
+    gains = (f"{view}:\n{report.gain_table(BEFORE, view=view)}" for view in report.views)
+    print(report.table(), *gains, sep="\n\n")
     return 0
 
 

@@ -358,5 +358,6 @@ def add_running(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--threads", metavar="N", type=int, help="processor threads")
     group.add_argument("--strict", action="store_true", help="an error where a guess is made")
+    group.add_argument("--locked", action="store_true", help="refuse weights of no noted hash")
     group.add_argument("--overwrite", action="store_true", help="replace what is there")
     group.add_argument("--progress", metavar="bar|json|none", default="bar")

@@ -17,6 +17,7 @@ from dtvideo.models.index import CLASSES, ModelIndex, read_index
 from dtvideo.models.placement import choose_device, choose_dtype, place
 from dtvideo.models.single_file import load_single_file, open_single_file
 from dtvideo.models.sources import TOON, ModelSource, find_model, is_toon
+from dtvideo.models.verify import check_locked
 from dtvideo.models.weights import weight_files
 from pipelines.adapters import add_adapters
 from pipelines.animate import AnimationPipeline
@@ -46,8 +47,11 @@ SCHEDULERS: Mapping[str, tuple[str, dict[str, object]]] = {
 def load_model(job: CharacterJob, *, needs_controlnet: bool = True) -> AnimationBase:
     """Load the job's model with its sampler and all that is added to it.
 
-    Raises: as `load_pipeline`, `make_scheduler` and `add_adapters`.
+    Raises: as `load_pipeline`, `make_scheduler` and `add_adapters`; ModelError M4 as `check_locked`
+    when the job is locked.
     """
+    if job.locked:
+        check_locked(_used_files(job, find_model(job.model)).values())
     where = choose_device(job.device)
     pipeline = _assemble(
         job.model,

@@ -115,7 +115,7 @@ class Report:
     def as_plain(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; what is not finite becomes text."""
         rows = [
-            {"method": method, "view": view, "measure": measure, **_plain(interval)}
+            {"method": method, "view": view, "measure": measure, **plain_interval(interval)}
             for method in self.methods
             for view in self.views
             for measure in self.measures
@@ -176,7 +176,8 @@ def _cell(interval: Interval, digits: int, *, signed: bool = False) -> str:
     return f"{format(interval.mean, form)} [{low}, {high}]"
 
 
-def _plain(interval: Interval) -> dict[str, Any]:
+def plain_interval(interval: Interval) -> dict[str, Any]:
+    """Return an interval as plain data for JSON."""
     ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
     return {**{name: _finite(value) for name, value in ends.items()}, "clips": interval.count}
 

@@ -50,7 +50,7 @@ SECRETS = ("c2pa_cert", "c2pa_key")
 MODEL_NAMES = ("model", "controlnet", "depth_controlnet", "vae")
 NOT_IN_THE_FRAMES = (
     *(*INPUT_PATHS, *MODEL_NAMES, *SECRETS, "output", "overwrite", "cache", "resume", "threads"),
-    *("max_frames", "max_pixels", "skip_existing"),
+    *("max_frames", "max_pixels", "skip_existing", "locked"),
 )
 """Settings that change no frame, or that are in a recipe's hash by what they lead to."""
 ON_DISK = ("folder", "file")

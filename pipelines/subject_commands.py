@@ -4,8 +4,10 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 """
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipelines.flags import (
     add_character,
@@ -21,8 +23,7 @@ JOB_WORDS = {"regular": "count", "picture_steps": "steps"}
 """Flags of which the job of the regular pictures knows under another name."""
 TRAINING_WORDS = (
     "class_word", "steps", "rank", "learning_rate", "token_rate", "lora_rate", "prior_weight",
-    "seed", "checkpoint_every", "sheet_every",
-    "tensorboard",
+    "attention", "seed", "checkpoint_every", "sheet_every", "tensorboard",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def add_train_subject(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, required=True, help="where the model goes"
     )
-    _add_training(parser.add_argument_group("training"))
+    add_training(parser.add_argument_group("training"))
     words = parser.add_argument_group("regular pictures")
     add_words(words)
     words.add_argument(
@@ -55,21 +56,33 @@ def add_train_subject(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_train, dtype="float32")
 
 
-def _add_training(group: argparse._ArgumentGroup) -> None:
+def add_training(group: argparse._ArgumentGroup) -> None:
+    """Add how a model is taught a character."""
     numbers = (
-        ("--steps", int, "800; each with the reference and a regular picture"),
+        ("--steps", int, "800; toon: 120; each with the reference and a regular picture"),
         ("--rank", int, "of a LoRA; 0 trains the whole model (0)"),
-        ("--learning-rate", float, "1e-6"),
+        ("--learning-rate", float, "1e-6; toon: 3e-4"),
         ("--token-rate", float, "of the new word (5e-3)"),
         ("--lora-rate", float, "of the LoRA (1e-4)"),
-        ("--prior-weight", float, "of the regular pictures (1)"),
+        ("--prior-weight", float, "of the regular pictures; 0 makes none (1)"),
         ("--seed", int, "0"),
         ("--checkpoint-every", int, "steps (100)"),
         ("--sheet-every", int, "steps between sheets of samples (200)"),
     )
     for flag, kind, text in numbers:
         group.add_argument(flag, metavar="N", type=kind, help=text)
+    group.add_argument(
+        "--attention",
+        action=argparse.BooleanOptionalAction,
+        help="attend to the picture while it is learnt (only with toon)",
+    )
     group.add_argument("--tensorboard", action="store_true", help="write the log for it too")
+
+
+def told_training(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the words say about how a model is taught."""
+    told = {name: values.get(name) for name in TRAINING_WORDS}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _caption(reference: Path, captioner: str | None, class_word: str, *, messages: Messages) -> str:
@@ -87,13 +100,12 @@ def _caption(reference: Path, captioner: str | None, class_word: str, *, message
 def _train(arguments: argparse.Namespace) -> int:
     """Teach a model one character and print the folder of the result."""
     from pipelines.generate_job import GenerateJob
-    from pipelines.subject_settings import SubjectTraining
+    from pipelines.subject_settings import subject_training
     from pipelines.train_subject import train_subject
 
     values, messages = dict(vars(arguments)), Messages.of(arguments)
-    training = {name: values.pop(name) for name in TRAINING_WORDS}
-    told = {name: value for name, value in training.items() if value is not None}
-    for name in ("progress", "command", "tool", "what"):
+    told = told_training(values)
+    for name in (*TRAINING_WORDS, "progress", "command", "tool", "what"):
         values.pop(name, None)
     renamed = {JOB_WORDS.get(name, name): value for name, value in values.items()}
     captioner = renamed.pop("captioner")
@@ -104,6 +116,6 @@ def _train(arguments: argparse.Namespace) -> int:
         arguments.reference, captioner, arguments.class_word, messages=messages
     )
     job = GenerateJob(**{**with_tuples(renamed), "prompt": words})
-    settings = SubjectTraining(**told)
+    settings = subject_training(job.model, **told)
     print(train_subject(settings, job, report=partial(messages.say, "notice")))
     return 0

@@ -1,8 +1,11 @@
 """How a model is taught one character: the settings of `pipelines.train_subject`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dtvideo.errors import UsageError
+from dtvideo.models.sources import is_toon
 
 TOKEN = "[S*]"
 """The word that comes to mean the character."""
@@ -25,7 +28,9 @@ class SubjectTraining:
     lora_rate: float = 1e-4
     """Of a LoRA; the paper gives none."""
     prior_weight: float = 1.0
-    """How much the regular picture counts beside the reference."""
+    """How much the regular picture counts beside the reference; 0 goes without."""
+    attention: bool = False
+    """Attend to the reference while it is learnt, as a frame does; the paper does not."""
     beta: float = 0.2
     """How much a subject encoder's layers count, where the model has one."""
     flip: float = 0.5
@@ -56,3 +61,13 @@ class SubjectTraining:
     def subject_words(self) -> str:
         """What the reference is told to show."""
         return f"A {self.class_word} {TOKEN}"
+
+
+TOON: Mapping[str, Any] = {"steps": 120, "learning_rate": 3e-4, "attention": True}
+"""What the built-in model learns by; measured in docs/generate.md."""
+
+
+def subject_training(model: str, **told: Any) -> SubjectTraining:
+    """Return the settings for a model: what is told, and else its own or the paper's."""
+    own = TOON if is_toon(model) else {}
+    return SubjectTraining(**{**own, **told})

@@ -26,6 +26,7 @@ from dtvideo.latents import decode_latents
 from dtvideo.models.components import load_module
 from dtvideo.models.controlnets import load_controlnet
 from dtvideo.models.sources import find_model
+from dtvideo.models.verify import note_hashes
 from dtvideo.sheet import save_picture_sheet
 from dtvideo.subject import (
     SubjectEncoder,
@@ -82,6 +83,7 @@ def _train(
     own_guide = None if settings.layout_model else guide
     pipeline.register_modules(subject_encoder=encoder, depth_controlnet=own_guide)
     pipeline.save_pretrained(folder)
+    note_hashes(folder)
     return folder
 
 

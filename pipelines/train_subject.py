@@ -5,41 +5,33 @@ learns from two pictures: the reference on white, "A <class> [S*]", and a regula
 so that [S*], a word of its own, comes to mean what the near misses lack. `train_subject` goes on
 where a run stopped.
 
-The model is told no layout, as in the paper; a coarse-conditioned one is told the reference's pose,
-and joined zeros in place of a coarse frame.
+The model is told no layout, as in the paper. A coarse-conditioned one is told the reference's pose,
+and joined zeros in place of a coarse frame; in its regular pictures too, for with a coarse frame
+they would be the reference itself. The lessons are those of `pipelines.subject_lessons`.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from dtvideo.errors import OutputError, QualityError, UsageError
 from dtvideo.files import sha256_file, write_json
 from dtvideo.images import load_image, save_png
-from dtvideo.latents import encode_picture
-from dtvideo.seeds import keyed_generator
+from dtvideo.models.verify import note_hashes
 from dtvideo.sheet import save_picture_sheet
-from dtvideo.subject import (
-    SubjectEncoder,
-    SubjectEncoderAttention,
-    install_subject_attention,
-    subject_picture,
-)
-from dtvideo.training.losses import denoising_loss, denoising_target
+from dtvideo.subject import SubjectEncoderAttention, install_subject_attention
 from dtvideo.training.steps import OptimiserSettings, Report, optimise
 from pipelines.animate import AnimationPipeline
-from pipelines.condition import Condition, Words
 from pipelines.generate import Studio, draw_pictures, open_studio
 from pipelines.generate_job import GenerateJob
 from pipelines.progress import SilentProgress
+from pipelines.subject_lessons import Picture, Teacher
 from pipelines.subject_settings import TOKEN, SubjectTraining
 from pipelines.work import differences, read_recipe
 
@@ -49,23 +41,6 @@ LORA_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 SHEET_SEEDS = range(4)
 ANY_TIME = ("steps", "checkpoint_every", "sheet_every", "tensorboard")
 """Settings that a run may be given anew when it goes on."""
-
-Picture = UInt8[np.ndarray, "h w 3"]
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """One picture to learn from: what is to be made, and what is told about it.
-
-    tokens: of a subject encoder, where there is one.
-    """
-
-    latents: Float[Tensor, "1 c lh lw"]
-    words: Float[Tensor, "1 n d"]
-    tokens: Float[Tensor, "1 m d"] | None
-    pose: Float[Tensor, "1 3 h w"]
-    noise: Float[Tensor, "1 c lh lw"]
-    timesteps: Int[Tensor, " 1"]
 
 
 def train_subject(settings: SubjectTraining, job: GenerateJob, *, report: Report = print) -> Path:
@@ -81,11 +56,11 @@ def train_subject(settings: SubjectTraining, job: GenerateJob, *, report: Report
     _check_job(job)
     _begin(settings, job)
     job = replace(job, output=work / REGULAR, overwrite=True, upscale=1)
-    studio = open_studio(job, SilentProgress())
+    studio = _without_coarse_frames(open_studio(job, SilentProgress()))
     pipeline = studio.pipeline
     if not isinstance(pipeline, AnimationPipeline):
         raise UsageError("U2", "train subject", "SDXL is not in this version", "use SD 1.5")
-    regular = _regular_pictures(job, studio, report)
+    regular = _regular_pictures(job, studio, report) if settings.prior_weight > 0 else []
     torch.manual_seed(settings.seed)
     embedding = add_token(pipeline, settings.class_word)
     pupil = _trainable_parts(pipeline, embedding, rank=settings.rank)
@@ -95,83 +70,6 @@ def train_subject(settings: SubjectTraining, job: GenerateJob, *, report: Report
         _learn(settings, studio, pupil, teacher, work=work, report=report)
     _export(pipeline, embedding, settings, folder, guide=studio.guide)
     return folder
-
-
-class Teacher:
-    """Gives the loss of a step: a function of the step and of what the model has learnt."""
-
-    def __init__(
-        self,
-        settings: SubjectTraining,
-        studio: Studio,
-        regular: Sequence[Picture],
-        attention: SubjectEncoderAttention | None,
-    ) -> None:
-        reference = studio.reference
-        on_white = reference.image * reference.mask[..., None]
-        on_white = on_white + 255 * (1 - reference.mask[..., None])
-        self.settings = settings
-        self.pipeline = studio.pipeline
-        self.pose = studio.pipeline.prepare_pose(reference.pose, reference.pose.size)
-        self.subject: Picture = on_white.round().astype(np.uint8)
-        self.regular = regular
-        self.attention = attention
-
-    def loss_at(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Return the loss of a step, and its two parts."""
-        generator = keyed_generator(self.settings.seed, "subject training", step)
-        chosen = int(torch.randint(len(self.regular), (1,), generator=generator))
-        subject = self._loss(self.subject, self.settings.subject_words, generator)
-        regular = self._loss(self.regular[chosen], self.settings.regular_words, generator)
-        figures = {"subject": subject.item(), "regular": regular.item()}
-        return subject + self.settings.prior_weight * regular, figures
-
-    def _loss(self, picture: Picture, words: str, generator: torch.Generator) -> Tensor:
-        lesson = self._lesson(picture, words, generator)
-        with ExitStack() as shown:
-            if self.attention is not None and lesson.tokens is not None:
-                shown.enter_context(self.attention.show(lesson.tokens, beta=self.settings.beta))
-            return picture_loss(self.pipeline, lesson)
-
-    def _lesson(self, picture: Picture, words: str, generator: torch.Generator) -> Lesson:
-        pipeline, pose = self.pipeline, self.pose
-        if float(torch.rand(1, generator=generator)) < self.settings.flip:
-            picture, pose = np.ascontiguousarray(picture[:, ::-1]), pose.flip(-1)
-        device = pipeline.unet.device
-        with torch.no_grad():
-            latents = encode_picture(pipeline.vae, picture, device=device)
-        levels = len(pipeline.scheduler.alphas_cumprod)
-        return Lesson(
-            latents=latents,
-            words=pipeline.encode_prompt([words]),
-            tokens=self._tokens(picture),
-            pose=pose,
-            noise=torch.randn(latents.shape, generator=generator).to(device),
-            timesteps=torch.randint(levels, (1,), generator=generator).to(device),
-        )
-
-    def _tokens(self, picture: Picture) -> Tensor | None:
-        encoder: SubjectEncoder | None = self.pipeline.subject_encoder
-        if encoder is None or self.attention is None:
-            return None
-        seen = subject_picture(picture, None, side=encoder.picture_size)
-        tokens: Tensor = encoder(seen.to(encoder.device, encoder.dtype))
-        return tokens
-
-
-def picture_loss(pipeline: AnimationPipeline, lesson: Lesson) -> Float[Tensor, ""]:
-    """Return the error of a model that is asked for a picture by words."""
-    scheduler, timesteps = pipeline.scheduler, lesson.timesteps
-    noisy = scheduler.add_noise(lesson.latents, lesson.noise, timesteps)
-    prediction = pipeline.predict(
-        noisy,
-        timesteps,
-        condition=Condition(Words(lesson.words), (), lesson.words.new_ones(1)),
-        pose=lesson.pose,
-        coarse=torch.zeros_like(noisy) if pipeline.is_coarse_conditioned else None,
-    )
-    target = denoising_target(scheduler, lesson.latents, noise=lesson.noise, timesteps=timesteps)
-    return denoising_loss(scheduler, prediction, target, timesteps=timesteps)
 
 
 def add_token(pipeline: AnimationPipeline, class_word: str) -> nn.Parameter:
@@ -234,6 +132,13 @@ def _trainable_parts(
             if parameter.requires_grad:
                 named[f"{part}/{name.replace('.', '/')}"] = parameter
     return nn.ParameterDict(named)
+
+
+def _without_coarse_frames(studio: Studio) -> Studio:
+    """Let a coarse-conditioned model draw the character itself, in regular pictures and sheets."""
+    if not studio.pipeline.is_coarse_conditioned:
+        return studio
+    return replace(studio, settings=replace(studio.settings, coarse=False))
 
 
 def _attention(pipeline: AnimationPipeline, stack: ExitStack) -> SubjectEncoderAttention | None:
@@ -319,6 +224,7 @@ def _export(
         pipeline.unet.unload_lora()
     pipeline.register_modules(controlnet=guide)
     pipeline.save_pretrained(folder)
+    note_hashes(folder)
 
 
 def _check_job(job: GenerateJob) -> None:
@@ -335,13 +241,15 @@ def _check_job(job: GenerateJob) -> None:
         raise OutputError("F7", job.folder, problem, "add --overwrite or give another folder")
 
 
+def is_begun_alike(settings: SubjectTraining, job: GenerateJob) -> bool:
+    """Tell whether this very training has begun in the job's folder."""
+    path = job.folder / TRAINING / RECIPE
+    return path.exists() and not differences(read_recipe(path), _recipe(settings, job))
+
+
 def _begin(settings: SubjectTraining, job: GenerateJob) -> None:
     """Note how the run is made, or check that it was begun in the same way."""
-    work = job.folder / TRAINING
-    kept = {key: value for key, value in asdict(settings).items() if key not in ANY_TIME}
-    apart = ("overwrite", "output", "threads")
-    asked = {key: value for key, value in job.settings().items() if key not in apart}
-    recipe = {"training": kept, "pictures": asked, "reference": sha256_file(job.reference)}
+    work, recipe = job.folder / TRAINING, _recipe(settings, job)
     if (work / RECIPE).exists():
         different = differences(read_recipe(work / RECIPE), recipe)
         if different and not job.overwrite:
@@ -351,6 +259,14 @@ def _begin(settings: SubjectTraining, job: GenerateJob) -> None:
             return
         shutil.rmtree(work)
     write_json(work / RECIPE, recipe)
+
+
+def _recipe(settings: SubjectTraining, job: GenerateJob) -> dict[str, object]:
+    """Return how a run is made, but for what may be given anew."""
+    kept = {key: value for key, value in asdict(settings).items() if key not in ANY_TIME}
+    apart = ("overwrite", "output", "threads", "locked")
+    asked = {key: value for key, value in job.settings().items() if key not in apart}
+    return {"training": kept, "pictures": asked, "reference": sha256_file(job.reference)}
 
 
 def _regular_pictures(job: GenerateJob, studio: Studio, report: Report) -> list[Picture]:

@@ -16,6 +16,7 @@ from transformers import CLIPTokenizer
 
 from dtvideo.errors import ModelError, UsageError
 from dtvideo.models.components import load_component
+from dtvideo.models.verify import note_hashes
 from dtvideo.toon.denoiser_plan import DenoiserTraining
 from dtvideo.toon.keypoints import KeypointNet
 from dtvideo.toon.learn_denoiser import build_denoiser, train_denoiser, with_colour_heads
@@ -178,6 +179,7 @@ def export(run: Path, folder: Path, *, keypoint_size: int = SIZE, report: Report
     )
     pipeline.to(torch.float16).save_pretrained(folder)
     net.to(torch.float16).save_pretrained(folder / "keypoints")
+    note_hashes(folder)
     size = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
     report(f"{folder}: denoiser of {step} steps, {size / 1e6:.1f} MB in all")
 

@@ -1,10 +1,14 @@
-"""Check models that lie here: whole, of the right size, and with the hash the hub gave them."""
+"""Check models that lie here: whole, of the right size, and with the hash that is noted of them.
+
+The hub's cache calls a large file by the SHA-256 that the hub gave for it. Of other files a
+`SHA256SUMS`, as `sha256sum` writes it, may tell: in their folder, or in that of the model.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dtvideo.errors import ModelError
 from dtvideo.files import sha256_file
@@ -14,9 +18,14 @@ from dtvideo.models.weights import check_safetensors, weight_files
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+SUMS = "SHA256SUMS"
+LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+"""Hash and path, as `sha256sum` writes and reads them."""
+
+
 @dataclass(frozen=True)
 class CheckedFile:
-    """A weight file that is whole. matched: whether the hub's own hash was there to compare."""
+    """A weight file that is whole. matched: whether there was a noted hash to compare."""
 
     path: Path
     sha256: str
@@ -25,23 +34,58 @@ class CheckedFile:
 
 
 def verify_file(path: Path) -> CheckedFile:
-    """Check a weight file, byte by byte where the hub's cache tells its hash.
+    """Check a weight file, byte by byte where its hash is noted.
 
-    The cache names a large file by the SHA-256 that the hub gave for it.
     Raises: ModelError M1 to M3 as `check_safetensors`, M4 when the bytes have another hash.
     """
     shapes = check_safetensors(path)
-    found = sha256_file(path)
-    told = path.resolve().name
-    matched = SHA256.fullmatch(told) is not None
-    if matched and told != found:
-        raise ModelError(
-            "M4", path, f"has the SHA-256 {found}, the hub gave {told}", "fetch it again"
-        )
+    found, told = sha256_file(path), noted_hash(path)
+    if told is not None:
+        _check_hash(path, found, told)
     numbers = sum(
         prod(shape) for name, shape in shapes.items() if not name.endswith(HARMLESS_EXTRAS)
     )
-    return CheckedFile(path, found, numbers, matched)
+    return CheckedFile(path, found, numbers, told is not None)
+
+
+def noted_hash(path: Path) -> str | None:
+    """Return the SHA-256 that a weight file should have; None where nothing tells."""
+    blob = path.resolve().name
+    if SHA256.fullmatch(blob):
+        return blob
+    for folder in (path.parent, path.parent.parent):
+        if (folder / SUMS).is_file():
+            text = (folder / SUMS).read_text(encoding="utf-8", errors="replace")
+            lines = filter(None, map(LINE.fullmatch, text.splitlines()))
+            noted = {PurePosixPath(line[2]): line[1] for line in lines}
+            return noted.get(PurePosixPath(path.relative_to(folder)))
+    return None
+
+
+def note_hashes(folder: Path) -> None:
+    """Write the hash of every weight file of a model's folder into its `SHA256SUMS`."""
+    files = sorted(folder.rglob("*.safetensors"))
+    lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def check_locked(files: Iterable[Path]) -> None:
+    """Refuse weight files that are not those that were noted, or of which nothing was.
+
+    Raises: ModelError M4.
+    """
+    for path in files:
+        told = noted_hash(path)
+        if told is None:
+            remedy = f"note it: sha256sum in {SUMS} beside it, or leave out --locked"
+            raise ModelError("M4", path, "has no hash noted that it should have", remedy)
+        _check_hash(path, sha256_file(path), told)
+
+
+def _check_hash(path: Path, found: str, told: str) -> None:
+    if found != told:
+        problem = f"has the SHA-256 {found}, noted is {told}"
+        raise ModelError("M4", path, problem, "put the right file there or fetch it again")
 
 
 def verify_model(

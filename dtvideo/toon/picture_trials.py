@@ -64,18 +64,16 @@ def _trial(index: int, *, seed: int, size: tuple[int, int]) -> PictureTrial:
     identity = HELD_OUT_IDENTITIES.start + int(rng.integers(len(HELD_OUT_IDENTITIES)))
     scene = sample_scene(identity, key=seed, split="held-out")
     rest = relaxed_stance(rng)
-    choices = motions("held-out")
-    motion = choices[int(rng.integers(len(choices)))]
-    stance = in_place(motion.stance(int(rng.integers(len(motion)))))
+    stance = moving_stance(rng)
     parts = coloured_parts(scene.identity, stance, scene.camera, size=size)
-    requests = [Request(OWN_WORDS, scene.caption, _drawn(scene, stance, size))]
+    requests = [Request(OWN_WORDS, scene.caption, drawn(scene, stance, size))]
     changed = _with_other_colour(scene, parts, rng)
     if changed is not None:
         part, other = changed
-        requests.append(Request(CHANGED_WORD, other.caption, _drawn(other, stance, size), part))
+        requests.append(Request(CHANGED_WORD, other.caption, drawn(other, stance, size), part))
     return PictureTrial(
         name=f"{index:04d}-{identity}",
-        reference=_drawn(scene, rest, size),
+        reference=drawn(scene, rest, size),
         caption=scene.caption,
         parts=parts,
         requests=tuple(requests),
@@ -98,6 +96,14 @@ def _with_other_colour(
     return part, replace(scene, identity=recoloured(scene.identity, part, table[word], word))
 
 
-def _drawn(scene: Scene, stance: Stance, size: tuple[int, int]) -> Drawing:
+def moving_stance(rng: np.random.Generator) -> Stance:
+    """Draw a moment of a held-out motion, in place."""
+    choices = motions("held-out")
+    motion = choices[int(rng.integers(len(choices)))]
+    return in_place(motion.stance(int(rng.integers(len(motion)))))
+
+
+def drawn(scene: Scene, stance: Stance, size: tuple[int, int]) -> Drawing:
+    """Draw a scene's character in a stance before its background."""
     ground = paint_background(scene.background, scene.background_seed, size=size)
     return draw(scene.identity, stance, scene.camera, size=size, background=ground)

@@ -7,17 +7,21 @@ import torch
 from safetensors.torch import load_file
 
 import cli
+from dtvideo.denoise import prepare_scheduler
 from dtvideo.errors import OutputError, UsageError
 from dtvideo.images import load_image
+from dtvideo.latents import encode_picture
 from dtvideo.training.describe import Captioner
 from pipelines.adapters import add_loras
 from pipelines.animate import AnimationPipeline
-from pipelines.generate import open_studio
+from pipelines.generate import draw_pictures, open_studio
 from pipelines.generate_job import GenerateJob
 from pipelines.load_model import load_pipeline
 from pipelines.progress import SilentProgress
+from pipelines.subject_lessons import Teacher, picture_loss
 from pipelines.subject_settings import TOKEN, SubjectTraining
-from pipelines.train_subject import Teacher, add_token, picture_loss, train_subject
+from pipelines.train_subject import add_token, train_subject
+from poses.mirror import mirrored
 from tests.tiny_judges import write_captioner
 from tests.tiny_models import tiny_components, tiny_subject_encoder
 
@@ -142,6 +146,25 @@ def test_the_loss_is_that_of_two_pictures_and_the_prior_has_its_weight(studio):
     assert not torch.equal(teacher.loss_at(6)[0], loss)
 
 
+def test_with_attention_the_networks_see_the_reference_in_its_own_lesson(studio):
+    regular = [np.full((32, 32, 3), 90, np.uint8)]
+    plain, seeing = (
+        Teacher(replace(SETTINGS, attention=seen, flip=0.0), studio, regular, None)
+        for seen in (False, True)
+    )
+    (_, alone), (loss, figures) = plain.loss_at(5), seeing.loss_at(5)
+    assert figures["subject"] != alone["subject"]
+    assert torch.equal(seeing.loss_at(5)[0], loss)
+    mask = studio.reference.mask.copy()
+    seeing.reference = replace(studio.reference, mask=np.zeros_like(mask))
+    assert seeing.loss_at(5)[1]["subject"] == pytest.approx(alone["subject"])
+
+
+def test_without_a_prior_no_regular_picture_is_made(job):
+    folder = train(replace(SETTINGS, steps=1, prior_weight=0.0), job)
+    assert not (folder / "training" / "regular").exists()
+
+
 def test_the_reference_is_learnt_on_white(studio):
     teacher = Teacher(SETTINGS, studio, [], None)
     ground = studio.reference.mask == 0
@@ -156,9 +179,44 @@ def test_a_perfect_model_has_no_loss(studio):
     """The target is the clean picture where the scheduler predicts samples."""
     teacher = Teacher(replace(SETTINGS, flip=1.0), studio, [], None)
     generator = torch.Generator().manual_seed(0)
-    lesson = teacher._lesson(teacher.subject, "A girl", generator)
+    lesson = teacher.lesson(teacher.subject, "A girl", generator)
     studio.pipeline.predict = lambda *arguments, **options: lesson.latents
     assert picture_loss(studio.pipeline, lesson).item() == 0
+
+
+def test_a_mirrored_picture_is_told_the_pose_with_left_and_right_exchanged(studio):
+    told = studio.reference.pose
+    generator = torch.Generator().manual_seed(0)
+    turned = Teacher(replace(SETTINGS, flip=1.0), studio, [], None)
+    lesson = turned.lesson(turned.subject, "A girl", generator)
+    assert np.array_equal(lesson.pose.body, mirrored(told).body, equal_nan=True)
+    straight = Teacher(replace(SETTINGS, flip=0.0), studio, [], None)
+    plain = straight.lesson(straight.subject, "A girl", generator)
+    assert np.array_equal(plain.pose.body, told.body, equal_nan=True)
+    turned_over = np.ascontiguousarray(turned.subject[:, ::-1])
+    with torch.no_grad():
+        latents = encode_picture(studio.pipeline.vae, turned_over, device="cpu")
+    assert torch.equal(lesson.latents, latents)
+
+
+def test_a_model_of_few_steps_learns_at_the_noise_it_is_sampled_from(studio):
+    teacher = Teacher(SETTINGS, studio, [], None)
+    generator = torch.Generator().manual_seed(0)
+    steps = studio.pipeline.default_settings.steps
+    sampled = prepare_scheduler(studio.pipeline.scheduler, steps=steps).timesteps.tolist()
+    lessons = [teacher.lesson(teacher.subject, "A girl", generator) for _ in range(24)]
+    assert {int(lesson.timesteps) for lesson in lessons} <= set(sampled)
+
+
+def test_the_regular_pictures_of_a_coarse_conditioned_model_are_no_copies(job):
+    """With a coarse frame in its own pose the reference would come out again."""
+    folder = train(replace(SETTINGS, steps=1), job)
+    regular = load_image(folder / "training" / "regular" / "hero.1.png").rgb
+    studio = open_studio(replace(job, output=folder / "other"), SilentProgress())
+    bare = replace(studio, settings=replace(studio.settings, coarse=False))
+    (_, expected), (_, copied) = (next(draw_pictures(each, [1])) for each in (bare, studio))
+    assert np.array_equal(regular, expected)
+    assert not np.array_equal(regular, copied)
 
 
 def test_a_run_is_not_mixed_with_another_one(job):

@@ -5,7 +5,15 @@ import torch
 from safetensors.torch import save_file
 
 from dtvideo.errors import ModelError
-from dtvideo.models.verify import verify_file, verify_model
+from dtvideo.models.sources import toon_folder
+from dtvideo.models.verify import (
+    SUMS,
+    check_locked,
+    note_hashes,
+    noted_hash,
+    verify_file,
+    verify_model,
+)
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ def test_a_file_with_the_hash_that_the_hub_gave_matches(model):
 
 
 def test_m4_a_file_with_another_hash_is_refused(model):
-    with pytest.raises(ModelError, match=r"M4.*the hub gave 0000") as caught:
+    with pytest.raises(ModelError, match=r"M4.*noted is 0000") as caught:
         verify_file(in_blob(model, "0" * 64))
     assert caught.value.exit_code == 4
 
@@ -69,3 +77,36 @@ def test_m2_a_damaged_file_is_refused(model):
 def test_m1_a_folder_without_weights_is_refused(tmp_path):
     with pytest.raises(ModelError, match="M1"):
         list(verify_model(tmp_path))
+
+
+def test_m4_a_changed_byte_is_found_by_the_hash_that_was_noted(model):
+    note_hashes(model)
+    files = sorted(model.rglob("*.safetensors"))
+    assert all(each.matched for each in verify_model(model))
+    check_locked(files)
+    whole = files[0].read_bytes()
+    files[0].write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelError, match=r"M4.*unet/model.safetensors: has the SHA-256"):
+        check_locked(files)
+    with pytest.raises(ModelError, match=r"M4"):
+        list(verify_model(model))
+
+
+def test_m4_a_locked_file_must_have_a_noted_hash(model):
+    (path,) = (model / "vae").glob("*.safetensors")
+    verify_file(path)
+    with pytest.raises(ModelError, match=r"M4.*has no hash noted.*leave out --locked"):
+        check_locked([path])
+
+
+@pytest.mark.parametrize("written", ["{}  model.safetensors", "{} *./model.safetensors"])
+def test_what_sha256sum_writes_beside_a_file_is_read(model, written):
+    path = model / "vae/model.safetensors"
+    told = hashlib.sha256(path.read_bytes()).hexdigest()
+    (path.parent / SUMS).write_text(f"no hash\n{written.format(told)}\n")
+    assert noted_hash(path) == told
+    assert noted_hash(model / "unet/model.safetensors") is None
+
+
+def test_the_weights_that_ship_are_those_that_are_noted():
+    check_locked(toon_folder().rglob("*.safetensors"))
