@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from dtvideo.puppet.body import (
     LIMBS,
@@ -17,6 +17,7 @@ from dtvideo.puppet.body import (
     torso_length,
     ways_out,
 )
+from dtvideo.puppet.borders import along_edges, closed, in_one_piece
 from dtvideo.puppet.boxes import Box, box_around, offsets
 from dtvideo.puppet.head import head_centre
 from dtvideo.puppet.skirt import Skirt
@@ -26,14 +27,20 @@ TORSO_PRIORITY = 0.6  # a limb's own pixels, up to this share of its half width,
 TORSO_REACH = 0.25  # how far beyond its corners the torso competes for pixels
 HEAD_REACH = 0.4  # how far beyond its circle the head competes: hair, but never a hand
 HAND_LENGTH = 0.2  # how far a forearm goes on beyond its wrist
+LARGEST_TIP = 0.4  # radius of the largest hand or foot
 TORSO_MARGIN = 0.12  # how far it goes on below its neighbours
 TIP_MARGIN = 0.06  # how far a limb goes on below its hand or foot
 LIMB_SLACK = 1.1  # on the measured half width
+TIP_SLACK = 1.3  # on the measured radius of a hand or foot, which are not quite round
 HEAD_SLACK = 1.05  # on the measured radius
 NARROWEST, WIDEST = 0.4, 1.8  # half widths believed, against the usual ones
-SCRAP = 0.2  # of the area of a part's largest piece, below which another is not a part's own
+LIMB_EDGE = 1.25  # half widths, beyond which a limb's claim weakens ...
+BEYOND_EDGE = 11.0  # ... so many times as fast: wings, tails and wide capes are the trunk's
+ENCLOSED = 0.2  # what the trunk has on two sides, no farther away, it goes on behind
 OPAQUE = 0.98  # soft edges are laid once only
 FAR = 1e4
+
+TRUNK = ("torso", "head", "skirt")
 
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = Float[np.ndarray, "h w"]
@@ -78,7 +85,7 @@ def cut_parts(
     box = box_around(inside)
     alpha = mask[box].astype(np.float32)
     picture = _without_ground(reference[box], alpha, ground[box])
-    outlines = _outlines(inside, solid, points, skirt=skirt)
+    outlines = _outlines(reference, inside, solid, points, skirt=skirt)
     corner = (box[1].start, box[0].start)
     return {
         name: _part(picture, alpha, outline, corner=corner)
@@ -143,7 +150,7 @@ def _tip(limb: Limb, length: float) -> float:
 
 
 def _outlines(
-    inside: Region, solid: Region, points: Points, *, skirt: Skirt | None
+    picture: Image, inside: Region, solid: Region, points: Points, *, skirt: Skirt | None
 ) -> dict[str, Outline]:
     """Give each pixel inside to the part whose bone is nearest in half widths.
 
@@ -164,7 +171,9 @@ def _outlines(
     for name, half_width in _half_widths(solid, points, length).items():
         limb = LIMBS[name]
         distance, along[name] = _along_bone(box, points, limb, tip=_tip(limb, length))
-        scores[name] = distance / half_width
+        widths = distance / half_width
+        beyond = np.maximum(widths - LIMB_EDGE, 0) * ~_in_tip(box, solid, points, limb)
+        scores[name] = widths + (BEYOND_EDGE - 1) * beyond
         wholes[name] = distance <= half_width
     if skirt is not None:
         above = skirt.above_hem(box, points)
@@ -175,31 +184,16 @@ def _outlines(
             if name.endswith(("thigh", "shin")):
                 scores[name] = np.where(above, FAR, scores[name])
     inside = inside[box]
-    owner = _in_one_piece(np.stack(list(scores.values())).argmin(axis=0), inside, len(scores))
+    owner = along_edges(picture[box], np.stack(list(scores.values())), inside)
+    owner = in_one_piece(owner, inside, len(scores))
     outlines = {}
     for index, name in enumerate(scores):
         own = inside & (owner == index)
-        outlines[name] = Outline(own, own | (inside & wholes.get(name, own)))
+        whole = own | (inside & wholes.get(name, own))
+        if name in TRUNK:
+            whole |= inside & closed(own, reach=ENCLOSED * length)
+        outlines[name] = Outline(own, whole)
     return _split_tips(outlines, along, points)
-
-
-def _in_one_piece(
-    owner: Int[np.ndarray, "h w"], inside: Region, count: int
-) -> Int[np.ndarray, "h w"]:
-    """Give small pieces that hang apart from their part to what lies around most of them."""
-    settled = owner.copy()
-    for part in range(count):
-        own = (inside & (owner == part)).astype(np.uint8)
-        pieces, labels, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=4)
-        areas = stats[:, cv2.CC_STAT_AREA]
-        for piece in range(1, pieces):
-            if areas[piece] < SCRAP * areas[1:].max():
-                scrap = labels == piece
-                rim = cv2.dilate(scrap.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-                around = np.bincount(owner[rim & inside & (owner != part)], minlength=count)
-                if around.any():
-                    settled[scrap] = around.argmax()
-    return settled
 
 
 def _split_tips(
@@ -288,10 +282,28 @@ def _head_radius(solid: Region, points: Points, centre: Point, length: float) ->
     up = centre - points[NECK] if known(points[NECK]) else np.array([0.0, -1.0])
     height = float(np.linalg.norm(up))
     up = up / height if height > 1 else np.array([0.0, -1.0])
-    side = np.array([-up[1], up[0]])
-    ways = np.stack([up, (up + side) / np.sqrt(2), (up - side) / np.sqrt(2), side, -side])
-    found = ways_out(solid, np.broadcast_to(centre, ways.shape), ways, 1.5 * length)
-    return float(np.clip(np.median(found), 0.2 * length, 1.5 * length))
+    return max(_radius(solid, centre, up, 1.5 * length), 0.2 * length)
+
+
+def _radius(solid: Region, centre: Point, ahead: Point, limit: float) -> float:
+    """Return the median of the ways from a centre to the mask's end, ahead and sideways."""
+    side = np.array([-ahead[1], ahead[0]])
+    ways = np.stack([ahead, (ahead + side) / np.sqrt(2), (ahead - side) / np.sqrt(2), side, -side])
+    return float(np.median(ways_out(solid, np.broadcast_to(centre, ways.shape), ways, limit)))
+
+
+def _in_tip(
+    box: Box, solid: Region, points: Points, limb: Limb
+) -> Bool[np.ndarray, "rows columns"]:
+    """Return which pixels of a box lie in the round of a limb's hand or foot, however thick."""
+    bone, length = points[limb.end] - points[limb.start], torso_length(points)
+    reach = float(np.linalg.norm(bone))
+    if limb.tip is None or reach < 1:
+        return np.zeros((1, 1), dtype=bool)  # whatever the box
+    centre = points[limb.end] + HAND_LENGTH * length / reach * bone
+    radius = _radius(solid, centre, bone / reach, LARGEST_TIP * length)
+    right, down = offsets(box, centre)
+    return np.asarray(right**2 + down**2 <= (TIP_SLACK * radius) ** 2)
 
 
 def _along_bone(box: Box, points: Points, limb: Limb, *, tip: float) -> tuple[Mask, Mask]:
