@@ -111,12 +111,17 @@ def back_to_front(points: Points) -> tuple[str, ...]:
     return (*RIGHT_LEG, *LEFT_LEG, *trunk, *RIGHT_ARM, *LEFT_ARM)
 
 
-def way_out(solid: Bool[np.ndarray, "h w"], start: Point, way: Point, limit: float) -> float:
-    """Return how far one can go inside a region, in steps of half a pixel."""
+def ways_out(
+    solid: Bool[np.ndarray, "h w"],
+    starts: Float[np.ndarray, "*n 2"],
+    ways: Float[np.ndarray, "*n 2"],
+    limit: float,
+) -> Float[np.ndarray, "*n"]:
+    """Return how far one can go from each start inside a region, in steps of half a pixel."""
     steps = np.arange(0, limit, 0.5)
-    columns, rows = np.round(start + steps[:, None] * way).astype(int).T
+    places = np.round(starts[..., None, :] + steps[:, None] * ways[..., None, :]).astype(int)
+    columns, rows = places[..., 0], places[..., 1]
     height, width = solid.shape
     within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    inside = np.zeros(len(steps), dtype=bool)
-    inside[within] = solid[rows[within], columns[within]]
-    return limit if inside.all() else float(steps[inside.argmin()])
+    inside = within & solid[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return np.where(inside.all(axis=-1), limit, steps[inside.argmin(axis=-1)])

@@ -4,18 +4,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from dtvideo.puppet.body import (
     LIMBS,
     NECK,
     TORSO,
     Limb,
+    Point,
     Points,
     known,
     torso_length,
-    way_out,
+    ways_out,
 )
+from dtvideo.puppet.borders import along_edges, closed, in_one_piece
+from dtvideo.puppet.boxes import Box, box_around, offsets
 from dtvideo.puppet.head import head_centre
 from dtvideo.puppet.skirt import Skirt
 
@@ -24,14 +27,20 @@ TORSO_PRIORITY = 0.6  # a limb's own pixels, up to this share of its half width,
 TORSO_REACH = 0.25  # how far beyond its corners the torso competes for pixels
 HEAD_REACH = 0.4  # how far beyond its circle the head competes: hair, but never a hand
 HAND_LENGTH = 0.2  # how far a forearm goes on beyond its wrist
+LARGEST_TIP = 0.4  # radius of the largest hand or foot
 TORSO_MARGIN = 0.12  # how far it goes on below its neighbours
 TIP_MARGIN = 0.06  # how far a limb goes on below its hand or foot
 LIMB_SLACK = 1.1  # on the measured half width
+TIP_SLACK = 1.3  # on the measured radius of a hand or foot, which are not quite round
 HEAD_SLACK = 1.05  # on the measured radius
 NARROWEST, WIDEST = 0.4, 1.8  # half widths believed, against the usual ones
-SCRAP = 0.2  # of the area of a part's largest piece, below which another is not a part's own
+LIMB_EDGE = 1.25  # half widths, beyond which a limb's claim weakens ...
+BEYOND_EDGE = 11.0  # ... so many times as fast: wings, tails and wide capes are the trunk's
+ENCLOSED = 0.2  # what the trunk has on two sides, no farther away, it goes on behind
 OPAQUE = 0.98  # soft edges are laid once only
 FAR = 1e4
+
+TRUNK = ("torso", "head", "skirt")
 
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = Float[np.ndarray, "h w"]
@@ -70,11 +79,16 @@ def cut_parts(
     mask in [0, 1]. The ground's share is taken out of the soft edge. Under its neighbours a
     part goes on in the nearest of its own colours.
     """
-    alpha = mask.astype(np.float32)
-    picture = _without_ground(reference, alpha, ground)
-    outlines = _outlines(mask > 0.02, mask > 0.5, points, skirt=skirt)
+    inside, solid = mask > 0.02, mask > 0.5
+    if not inside.any():
+        return {}
+    box = box_around(inside)
+    alpha = mask[box].astype(np.float32)
+    picture = _without_ground(reference[box], alpha, ground[box])
+    outlines = _outlines(reference, inside, solid, points, skirt=skirt)
+    corner = (box[1].start, box[0].start)
     return {
-        name: _part(picture, alpha, outline)
+        name: _part(picture, alpha, outline, corner=corner)
         for name, outline in outlines.items()
         if outline.own.any()
     }
@@ -95,13 +109,17 @@ def fill_ground(reference: Image, mask: Mask) -> Image:
 
 def _bridge_rows(picture: Float[np.ndarray, "h w 3"], hole: Region) -> Float[np.ndarray, "h w 3"]:
     """Return the picture, each row linear across its holes; a row that is all hole stays."""
+    width = picture.shape[1]
+    columns = np.broadcast_to(np.arange(width), hole.shape)
+    before = np.maximum.accumulate(np.where(hole, -1, columns), axis=1)
+    after = np.minimum.accumulate(np.where(hole, width, columns)[:, ::-1], axis=1)[:, ::-1]
+    rows, places = np.nonzero(hole & ~hole.all(axis=1, keepdims=True))
+    left, right = before[rows, places], after[rows, places]
+    left, right = np.where(left < 0, right, left), np.where(right == width, left, right)
+    start, end = picture[rows, left], picture[rows, right]
+    slope = (end - start) / np.maximum(right - left, 1)[:, None]
     bridged = picture.copy()
-    columns = np.arange(picture.shape[1])
-    for row in np.flatnonzero(hole.any(axis=1) & ~hole.all(axis=1)):
-        gap = hole[row]
-        for channel in range(3):
-            values = picture[row, ~gap, channel]
-            bridged[row, gap, channel] = np.interp(columns[gap], columns[~gap], values)
+    bridged[rows, places] = start + slope * (places - left)[:, None]
     return bridged
 
 
@@ -114,13 +132,15 @@ def _without_ground(reference: Image, alpha: Mask, ground: Image) -> Float[np.nd
 
 
 def arm_region(solid: Region, points: Points) -> Region:
-    """Return where the arms and hands are."""
-    length = torso_length(points)
-    grid, arms = _grid(solid.shape), np.zeros_like(solid)
+    """Return where the arms and hands are, in the box around what is solid."""
+    length, arms = torso_length(points), np.zeros_like(solid)
+    if not solid.any():
+        return arms
+    box = box_around(solid)
     for name, half_width in _half_widths(solid, points, length).items():
         if name.endswith("arm"):
-            distance, _ = _along_bone(grid, points, LIMBS[name], tip=_tip(LIMBS[name], length))
-            arms |= distance <= half_width
+            distance, _ = _along_bone(box, points, LIMBS[name], tip=_tip(LIMBS[name], length))
+            arms[box] |= distance <= half_width
     return arms
 
 
@@ -130,59 +150,50 @@ def _tip(limb: Limb, length: float) -> float:
 
 
 def _outlines(
-    inside: Region, solid: Region, points: Points, *, skirt: Skirt | None
+    picture: Image, inside: Region, solid: Region, points: Points, *, skirt: Skirt | None
 ) -> dict[str, Outline]:
-    """Give each pixel inside to the part whose bone is nearest in half widths."""
-    length = torso_length(points)
-    grid = _grid(inside.shape)
-    hull = _distance_to_hull(points[list(TORSO)], inside.shape)
+    """Give each pixel inside to the part whose bone is nearest in half widths.
+
+    The outlines are those in the box around what is inside.
+    """
+    length, box = torso_length(points), box_around(inside)
+    hull = _distance_to_hull(points[list(TORSO)], inside.shape)[box]
     scores = {"torso": TORSO_PRIORITY + hull / (TORSO_REACH * length)}
     wholes = {"torso": hull <= TORSO_MARGIN * length}
     centre = head_centre(points)
     if known(centre):
-        radius = HEAD_SLACK * _head_radius(solid, points, length)
-        distance = np.linalg.norm(grid - centre, axis=-1)
+        radius = HEAD_SLACK * _head_radius(solid, points, centre, length)
+        right, down = offsets(box, centre)
+        distance = np.sqrt(right**2 + down**2)
         beyond = np.maximum(distance - radius, 0) / (HEAD_REACH * length)
         scores["head"] = np.minimum(distance / radius, 1) + beyond
     along = {}
     for name, half_width in _half_widths(solid, points, length).items():
         limb = LIMBS[name]
-        distance, along[name] = _along_bone(grid, points, limb, tip=_tip(limb, length))
-        scores[name] = distance / half_width
+        distance, along[name] = _along_bone(box, points, limb, tip=_tip(limb, length))
+        widths = distance / half_width
+        beyond = np.maximum(widths - LIMB_EDGE, 0) * ~_in_tip(box, solid, points, limb)
+        scores[name] = widths + (BEYOND_EDGE - 1) * beyond
         wholes[name] = distance <= half_width
     if skirt is not None:
-        above = skirt.above_hem(grid, points)
-        hull = _distance_to_hull(skirt.corners, inside.shape)
+        above = skirt.above_hem(box, points)
+        hull = _distance_to_hull(skirt.corners, inside.shape)[box]
         scores["skirt"] = np.where(above, TORSO_PRIORITY + hull / (TORSO_REACH * length), FAR)
         wholes["skirt"] = above & (hull <= TORSO_MARGIN * length)
         for name in scores:
             if name.endswith(("thigh", "shin")):
                 scores[name] = np.where(above, FAR, scores[name])
-    owner = _in_one_piece(np.stack(list(scores.values())).argmin(axis=0), inside, len(scores))
+    inside = inside[box]
+    owner = along_edges(picture[box], np.stack(list(scores.values())), inside)
+    owner = in_one_piece(owner, inside, len(scores))
     outlines = {}
     for index, name in enumerate(scores):
         own = inside & (owner == index)
-        outlines[name] = Outline(own, own | (inside & wholes.get(name, own)))
+        whole = own | (inside & wholes.get(name, own))
+        if name in TRUNK:
+            whole |= inside & closed(own, reach=ENCLOSED * length)
+        outlines[name] = Outline(own, whole)
     return _split_tips(outlines, along, points)
-
-
-def _in_one_piece(
-    owner: Int[np.ndarray, "h w"], inside: Region, count: int
-) -> Int[np.ndarray, "h w"]:
-    """Give small pieces that hang apart from their part to what lies around most of them."""
-    settled = owner.copy()
-    for part in range(count):
-        own = (inside & (owner == part)).astype(np.uint8)
-        pieces, labels, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=4)
-        areas = stats[:, cv2.CC_STAT_AREA]
-        for piece in range(1, pieces):
-            if areas[piece] < SCRAP * areas[1:].max():
-                scrap = labels == piece
-                rim = cv2.dilate(scrap.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-                around = np.bincount(owner[rim & inside & (owner != part)], minlength=count)
-                if around.any():
-                    settled[scrap] = around.argmax()
-    return settled
 
 
 def _split_tips(
@@ -201,21 +212,27 @@ def _split_tips(
     return split
 
 
-def _part(picture: Float[np.ndarray, "h w 3"], alpha: Mask, outline: Outline) -> Part:
-    own = _patch(picture, alpha * outline.own)
+def _part(
+    picture: Float[np.ndarray, "h w 3"], alpha: Mask, outline: Outline, *, corner: tuple[int, int]
+) -> Part:
+    """Cut one part from a box of the picture that begins at `corner` (x, y)."""
+    own = _patch(picture, alpha * outline.own, corner=corner)
     if (outline.whole == outline.own).all():
         return Part(own, None)
     below = outline.whole & (~outline.own | (alpha > OPAQUE))
-    return Part(own, _patch(spread(picture, outline.own), alpha * below))
+    box = box_around(outline.whole)
+    guessed = spread(picture[box], outline.own[box])
+    start = (corner[0] + box[1].start, corner[1] + box[0].start)
+    return Part(own, _patch(guessed, alpha[box] * below[box], corner=start))
 
 
-def _patch(picture: Float[np.ndarray, "h w 3"], alpha: Mask) -> Patch:
+def _patch(picture: Float[np.ndarray, "h w 3"], alpha: Mask, *, corner: tuple[int, int]) -> Patch:
     """Return the box around what is visible, with a clear rim of one pixel."""
-    left, top, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
-    box = np.s_[top : top + height, left : left + width]
+    box = box_around(alpha > 0)
     colour = picture[box] * alpha[box][..., None]
     pixels = np.concatenate([colour, alpha[box][..., None]], axis=-1)
-    return Patch(np.pad(pixels, ((1, 1), (1, 1), (0, 0))), (left - 1, top - 1))
+    origin = (corner[0] + box[1].start - 1, corner[1] + box[0].start - 1)
+    return Patch(np.pad(pixels, ((1, 1), (1, 1), (0, 0))), origin)
 
 
 def spread(picture: Float[np.ndarray, "h w 3"], own: Region) -> Float[np.ndarray, "h w 3"]:
@@ -253,42 +270,54 @@ def _half_width(solid: Region, points: Points, limb: Limb, *, usual: float) -> f
     if length < 2:
         return usual
     across = np.array([-bone[1], bone[0]]) / length
-    found = []
-    for share in (0.4, 0.55, 0.7, 0.85):
-        place = points[limb.start] + share * bone
-        found.append(min(way_out(solid, place, side, 2.5 * usual) for side in (across, -across)))
+    places = points[limb.start] + np.array((0.4, 0.55, 0.7, 0.85))[:, None, None] * bone
+    sides = np.broadcast_to(np.stack([across, -across]), (len(places), 2, 2))
+    starts = np.broadcast_to(places, sides.shape)
+    found = ways_out(solid, starts, sides, 2.5 * usual).min(axis=1)
     return float(np.clip(np.median(found), NARROWEST * usual, WIDEST * usual))
 
 
-def _head_radius(solid: Region, points: Points, length: float) -> float:
+def _head_radius(solid: Region, points: Points, centre: Point, length: float) -> float:
     """Return the way from the head's centre to the mask's end, upwards and sideways."""
-    centre = head_centre(points)
     up = centre - points[NECK] if known(points[NECK]) else np.array([0.0, -1.0])
     height = float(np.linalg.norm(up))
     up = up / height if height > 1 else np.array([0.0, -1.0])
-    side = np.array([-up[1], up[0]])
-    ways = (up, (up + side) / np.sqrt(2), (up - side) / np.sqrt(2), side, -side)
-    found = [way_out(solid, centre, way, 1.5 * length) for way in ways]
-    return float(np.clip(np.median(found), 0.2 * length, 1.5 * length))
+    return max(_radius(solid, centre, up, 1.5 * length), 0.2 * length)
 
 
-def _grid(shape: tuple[int, ...]) -> Float[np.ndarray, "h w 2"]:
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    return np.stack([columns, rows], axis=-1).astype(np.float32)
+def _radius(solid: Region, centre: Point, ahead: Point, limit: float) -> float:
+    """Return the median of the ways from a centre to the mask's end, ahead and sideways."""
+    side = np.array([-ahead[1], ahead[0]])
+    ways = np.stack([ahead, (ahead + side) / np.sqrt(2), (ahead - side) / np.sqrt(2), side, -side])
+    return float(np.median(ways_out(solid, np.broadcast_to(centre, ways.shape), ways, limit)))
 
 
-def _along_bone(
-    grid: Float[np.ndarray, "h w 2"], points: Points, limb: Limb, *, tip: float
-) -> tuple[Mask, Mask]:
+def _in_tip(
+    box: Box, solid: Region, points: Points, limb: Limb
+) -> Bool[np.ndarray, "rows columns"]:
+    """Return which pixels of a box lie in the round of a limb's hand or foot, however thick."""
+    bone, length = points[limb.end] - points[limb.start], torso_length(points)
+    reach = float(np.linalg.norm(bone))
+    if limb.tip is None or reach < 1:
+        return np.zeros((1, 1), dtype=bool)  # whatever the box
+    centre = points[limb.end] + HAND_LENGTH * length / reach * bone
+    radius = _radius(solid, centre, bone / reach, LARGEST_TIP * length)
+    right, down = offsets(box, centre)
+    return np.asarray(right**2 + down**2 <= (TIP_SLACK * radius) ** 2)
+
+
+def _along_bone(box: Box, points: Points, limb: Limb, *, tip: float) -> tuple[Mask, Mask]:
     """Return each pixel's distance to the bone and its place along it: 0 start, 1 end.
 
     tip: how far the bone goes on beyond its end, in pixels.
     """
-    offset, bone = grid - points[limb.start], points[limb.end] - points[limb.start]
-    along = offset @ bone / max(float(bone @ bone), 1e-3)
+    bone = points[limb.end] - points[limb.start]
+    right, down = offsets(box, points[limb.start])
+    along = (right * bone[0] + down * bone[1]) / max(float(bone @ bone), 1e-3)
     end = 1 + tip / max(float(np.linalg.norm(bone)), 1.0)
-    nearest = np.clip(along, 0, end)[..., None] * bone
-    return np.linalg.norm(offset - nearest, axis=-1), along
+    nearest = np.clip(along, 0, end)
+    distance = np.sqrt((right - nearest * bone[0]) ** 2 + (down - nearest * bone[1]) ** 2)
+    return distance, along
 
 
 def _distance_to_hull(corners: Float[np.ndarray, "n 2"], shape: tuple[int, ...]) -> Mask:

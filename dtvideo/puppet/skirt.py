@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from dtvideo.puppet.body import HIPS, NECK, Points, known, torso_length, way_out
+from dtvideo.puppet.body import HIPS, NECK, Points, known, torso_length, ways_out
+from dtvideo.puppet.boxes import Box, offsets
 
 LEGS = ((8, 9, 10), (11, 12, 13))  # hip, knee, ankle
 HEIGHTS = np.arange(0.1, 1.96, 0.05)
@@ -38,10 +39,11 @@ class Skirt:
         """Return the middle of the hips, and that of the legs at the hem; NaN if not known."""
         return np.asarray(legs_at(points, np.array([0.0, self.hem])).mean(axis=1))
 
-    def above_hem(self, grid: Float[np.ndarray, "h w 2"], points: Points) -> Region:
-        """Return which places do not lie below the hem."""
+    def above_hem(self, box: Box, points: Points) -> Region:
+        """Return which pixels of a box do not lie below the hem."""
         top, low = self.bone(points)
-        return np.asarray((grid - low) @ (low - top) <= 0)
+        right, down = offsets(box, low)
+        return np.asarray(right * (low - top)[0] + down * (low - top)[1] <= 0)
 
 
 def find_skirt(picture: Image, solid: Region, arms: Region, points: Points) -> Skirt | None:
@@ -52,8 +54,8 @@ def find_skirt(picture: Image, solid: Region, arms: Region, points: Points) -> S
     spine = points[NECK] - points[list(HIPS)].mean(axis=0)
     if not known(legs_at(points, HEIGHTS)).all() or not known(spine):
         return None
-    joined = [_covers(solid, *pair) for pair in legs_at(points, HEIGHTS)]
-    end = joined.index(False) if False in joined else len(joined)
+    pairs = legs_at(points, HEIGHTS)
+    end = next((row for row, pair in enumerate(pairs) if not _covers(solid, *pair)), len(pairs))
     sides = _sides(points, spine)
     widths = _widths(solid & ~arms, points, sides)
     hem = _step_of(widths.mean(axis=1), end=end)
@@ -94,11 +96,8 @@ def _widths(
     body: Region, points: Points, sides: Float[np.ndarray, "2 2"]
 ) -> Float[np.ndarray, "n 2"]:
     """Return the way from each leg outwards to the outline, at each height."""
-    limit = 1.5 * torso_length(points)
     legs = legs_at(points, HEIGHTS)
-    return np.array(
-        [[way_out(body, *each, limit) for each in zip(pair, sides, strict=True)] for pair in legs]
-    )
+    return ways_out(body, legs, np.broadcast_to(sides, legs.shape), 1.5 * torso_length(points))
 
 
 def _step_of(widths: Heights, *, end: int) -> float | None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dtvideo.puppet.body import back_to_front, body_scale, points_in, torso_length
+from dtvideo.puppet.body import back_to_front, body_scale, points_in, torso_length, ways_out
 from poses.types import Pose, missing_joints
 
 BODY = np.array(
@@ -47,3 +47,14 @@ def test_the_arm_on_the_hidden_side_goes_behind_the_torso() -> None:
     both = back_to_front(BODY)
     assert both.index("torso") < both.index("left_upper_arm")
     assert set(order) == set(both)
+
+
+def test_the_way_out_of_a_region_ends_at_its_edge_the_picture_s_or_the_limit() -> None:
+    solid = np.zeros((20, 30), bool)
+    solid[5:15, 10:] = True
+    starts = np.full((2, 2, 2), (20.0, 10.0))
+    ways = np.array([[(-1.0, 0.0), (0.0, 1.0)], [(1.0, 0.0), (0.0, -1.0)]])
+    found = ways_out(solid, starts, ways, 8.0)
+    np.testing.assert_array_equal(found, [[8, 5], [8, 5.5]])  # halves go to the even pixel
+    assert ways_out(solid, starts[0, 0], ways[0, 0], 20.0) == 11
+    assert ways_out(solid, starts[1, 0], ways[1, 0], 20.0) == 9.5

@@ -4,6 +4,7 @@ import pytest
 
 from dtvideo.metrics import foreground_psnr, psnr
 from dtvideo.puppet import Puppet, coarse_frame, puppet
+from dtvideo.puppet.cut import fill_ground
 from dtvideo.toon.world import sample_scene, scene_drawings
 from poses.types import Pose, missing_joints
 
@@ -169,6 +170,32 @@ def test_the_ground_behind_the_character_is_filled() -> None:
     image, mask = picture()
     ground = Puppet.prepare(image, mask, pose()).ground
     np.testing.assert_array_equal(ground, np.full_like(ground, GROUND))
+
+
+def test_rows_are_filled_in_a_straight_line_between_their_ends() -> None:
+    """A ramp goes on as it was; beyond the last pixel seen its colour stays."""
+    ramp = np.broadcast_to(np.arange(0, 192, 2, dtype=np.uint8)[:, None], (SIZE, SIZE, 3))
+    ramp = np.ascontiguousarray(ramp.transpose(1, 0, 2))
+    mask = np.zeros((SIZE, SIZE))
+    mask[40:50, 30:60] = 1
+    np.testing.assert_allclose(fill_ground(ramp, mask).astype(int), ramp, atol=4)
+    mask[40:50, 60:] = 1
+    filled = fill_ground(ramp, mask)
+    np.testing.assert_allclose(filled[45, 30:], np.broadcast_to(ramp[45, 28], (66, 3)), atol=3)
+
+
+def test_a_cut_does_not_depend_on_the_room_around_the_character() -> None:
+    """Only the box around it is looked at."""
+    image, mask = picture()
+    roomy = np.pad(image, ((20, 9), (31, 5), (0, 0)), mode="edge")
+    room = Pose(body=np.add(pose().body, (31, 20, 0)), size=(SIZE + 36, SIZE + 29))
+    small = Puppet.prepare(image, mask, pose())
+    large = Puppet.prepare(roomy, np.pad(mask, ((20, 9), (31, 5))), room)
+    assert small.parts.keys() == large.parts.keys()
+    for name, part in small.parts.items():
+        other = large.parts[name].own
+        np.testing.assert_array_equal(part.own.pixels, other.pixels)
+        assert other.origin == (part.own.origin[0] + 62, part.own.origin[1] + 40)
 
 
 def test_an_empty_mask_leaves_the_ground_alone() -> None:
