@@ -23,16 +23,20 @@ LOOK_SECONDS = 0.05
 
 
 @contextmanager
-def hold_lease(path: Path, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def hold_lease(
+    path: Path, *, waiting: Callable[[], None] | None = None, subject: Path | None = None
+) -> Iterator[None]:
     """Hold the lease file `path`, whose folder is made when missing; it is removed at the end.
 
     waiting: wait until another holder has let go, instead of refusing, and call this meanwhile.
+    subject: what cannot be written, in the words of the user; `path` when None.
     Raises: OutputError F5 naming host, process and start of the run that holds it; ResourceError
     F10 where the file system knows no locks, F3 where it cannot be written.
     """
-    descriptor = _acquire(path, waiting)
+    subject = subject or path
+    descriptor = _acquire(path, waiting, subject)
     try:
-        with explained_write(path):
+        with explained_write(subject):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
         yield
@@ -57,10 +61,10 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
+def _acquire(path: Path, waiting: Callable[[], None] | None, subject: Path) -> int:
     """Return the locked descriptor of a file that still has its name."""
     while True:
-        with explained_write(path):
+        with explained_write(subject):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

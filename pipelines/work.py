@@ -88,15 +88,15 @@ def open_work(job: RenderJob) -> Iterator[Work]:
     """Hold the work folder of a job; it goes when the block ends well.
 
     It stays, to go on from, when frames are done and the end was no fault of the inputs: an
-    interruption, a full disk, a bug.
+    interruption, a full disk, a bug. Folders that were made for it go where nothing came of it.
     Raises: OutputError F5 when another run holds it, F7 when an earlier run has left frames and
     the job says neither `resume` nor `overwrite`; ResourceError F3 where nothing can be written.
     """
     work = Work(job.beside(".work"))
+    folders = (work.folder, *work.folder.parents)
+    made = [folder for folder in folders if not folder.exists()]
     try:
-        with explained_write(job.target):
-            work.folder.mkdir(parents=True, exist_ok=True)
-        with hold_lease(work.folder / LEASE):
+        with hold_lease(work.folder / LEASE, subject=job.target):
             _check_leftover(work, job)
             try:
                 yield work
@@ -106,8 +106,9 @@ def open_work(job: RenderJob) -> Iterator[Work]:
                 raise
             work.clear()
     finally:
-        with suppress(OSError):
-            work.folder.rmdir()
+        with suppress(OSError):  # of the first one that holds something
+            for folder in made or [work.folder]:
+                folder.rmdir()
 
 
 def _check_leftover(work: Work, job: RenderJob) -> None:

@@ -140,3 +140,14 @@ def test_f3_a_folder_that_may_not_be_written_is_told_by_the_name_that_was_given(
         "error[F3]: locked/x.mp4: you may not write here · write somewhere else\n",
     )
     assert not Path("locked").exists()
+
+
+def test_a_render_that_comes_to_nothing_leaves_no_folder_behind(told, words, make_video, stage):
+    make_video("empty.mp4", 3, size=(64, 64))
+    Path("kept").mkdir()
+    for output in ("new/deep/x.mp4", "newer/", "kept/new/x.mp4"):
+        driver = ["empty.mp4" if word == "--poses" else word for word in words]
+        driver.remove(stage / "dance.json")
+        code, line = told(*driver, output)
+        assert (code, line[:10]) == (3, "error[P1]:")
+    assert sorted(map(str, Path().rglob("*"))) == ["empty.mp4", "kept"]
