@@ -37,13 +37,23 @@ Picture = UInt8[np.ndarray, "h w 3"]
 
 
 @dataclass(frozen=True, eq=False)
+class RegularPicture:
+    """A picture that the model made itself; coarse: the frame that it was drawn over, if any."""
+
+    picture: Picture
+    coarse: Picture | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Lesson:
     """One picture to learn from: what is to be made, and what is told about it.
 
-    tokens: of a subject encoder, where there is one.
+    coarse: what is joined and taken away, for a coarse-conditioned model; zeros: it draws all
+    itself. tokens: of a subject encoder, where there is one.
     """
 
     latents: Float[Tensor, "1 c lh lw"]
+    coarse: Float[Tensor, "1 c lh lw"] | None
     words: Float[Tensor, "1 n d"]
     tokens: Float[Tensor, "1 m d"] | None
     pose: Pose
@@ -64,7 +74,7 @@ class Teacher:
         self,
         settings: SubjectTraining,
         studio: Studio,
-        regular: Sequence[Picture],
+        regular: Sequence[RegularPicture],
         attention: SubjectEncoderAttention | None,
     ) -> None:
         reference = studio.reference
@@ -81,29 +91,37 @@ class Teacher:
         """Return the loss of a step, and its parts."""
         generator = keyed_generator(self.settings.seed, "subject training", step)
         chosen = int(torch.randint(max(len(self.regular), 1), (1,), generator=generator))
-        lesson = self.lesson(self.subject, self.settings.subject_words, generator)
+        lesson = self.lesson(self.subject, None, self.settings.subject_words, generator)
         with self._attending(lesson, generator):
             loss = self._loss(lesson)
         figures = {"subject": loss.item()}
         if self.settings.prior_weight > 0:
             words = self.settings.regular_words
-            regular = self._loss(self.lesson(self.regular[chosen], words, generator))
+            shown = self.regular[chosen]
+            regular = self._loss(self.lesson(shown.picture, shown.coarse, words, generator))
             figures["regular"] = regular.item()
             loss = loss + self.settings.prior_weight * regular
         return loss, figures
 
-    def lesson(self, picture: Picture, words: str, generator: torch.Generator) -> Lesson:
-        """Return the lesson of a picture, turned over now and then."""
+    def lesson(
+        self, picture: Picture, coarse: Picture | None, words: str, generator: torch.Generator
+    ) -> Lesson:
+        """Return the lesson of a picture over its coarse frame, turned over now and then."""
         pipeline, pose = self.pipeline, self.reference.pose
         if float(torch.rand(1, generator=generator)) < self.settings.flip:
-            picture, pose = np.ascontiguousarray(picture[:, ::-1]), mirrored(pose)
+            picture, pose = _turned(picture), mirrored(pose)
+            coarse = None if coarse is None else _turned(coarse)
         device, steps = pipeline.unet.device, pipeline.default_settings.steps
         with torch.no_grad():
             latents = encode_picture(pipeline.vae, picture, device=device)
+            joined = torch.zeros_like(latents) if pipeline.is_coarse_conditioned else None
+            if coarse is not None:
+                joined = encode_picture(pipeline.vae, coarse, device=device)
         noise = torch.randn(latents.shape, generator=generator)
         timesteps = draw_timesteps(pipeline.scheduler, 1, steps=steps, generator=generator)
         return Lesson(
             latents=latents,
+            coarse=joined,
             words=pipeline.encode_prompt([words]),
             tokens=self._tokens(picture),
             pose=pose,
@@ -179,13 +197,18 @@ class Teacher:
 def picture_loss(pipeline: AnimationPipeline, lesson: Lesson) -> Float[Tensor, ""]:
     """Return the error of a model that is asked for a picture by words."""
     scheduler, timesteps = pipeline.scheduler, lesson.timesteps
-    noisy = scheduler.add_noise(lesson.latents, lesson.noise, timesteps)
+    clean = lesson.latents if lesson.coarse is None else lesson.latents - lesson.coarse
+    noisy = scheduler.add_noise(clean, lesson.noise, timesteps)
     prediction = pipeline.predict(
         noisy,
         timesteps,
         condition=Condition(Words(lesson.words), (), lesson.words.new_ones(1)),
         pose=pipeline.prepare_pose(lesson.pose, lesson.pose.size),
-        coarse=torch.zeros_like(noisy) if pipeline.is_coarse_conditioned else None,
+        coarse=lesson.coarse,
     )
-    target = denoising_target(scheduler, lesson.latents, noise=lesson.noise, timesteps=timesteps)
+    target = denoising_target(scheduler, clean, noise=lesson.noise, timesteps=timesteps)
     return denoising_loss(scheduler, prediction, target, timesteps=timesteps)
+
+
+def _turned(picture: Picture) -> Picture:
+    return np.ascontiguousarray(picture[:, ::-1])

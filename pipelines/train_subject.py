@@ -5,9 +5,10 @@ learns from two pictures: the reference on white, "A <class> [S*]", and a regula
 so that [S*], a word of its own, comes to mean what the near misses lack. `train_subject` goes on
 where a run stopped.
 
-The model is told no layout, as in the paper. A coarse-conditioned one is told the reference's pose,
-and joined zeros in place of a coarse frame; in its regular pictures too, for with a coarse frame
-they would be the reference itself. The lessons are those of `pipelines.subject_lessons`.
+The model is told no layout, as in the paper. A coarse-conditioned one is told the reference's pose.
+The reference is learnt with joined zeros in place of a coarse frame, and so is every other regular
+picture; the rest are drawn over it, so that to refine is not forgotten. The lessons are those of
+`pipelines.subject_lessons`.
 """
 
 import shutil
@@ -31,7 +32,7 @@ from pipelines.animate import AnimationPipeline
 from pipelines.generate import Studio, draw_pictures, open_studio
 from pipelines.generate_job import GenerateJob
 from pipelines.progress import SilentProgress
-from pipelines.subject_lessons import Picture, Teacher
+from pipelines.subject_lessons import RegularPicture, Teacher
 from pipelines.subject_settings import TOKEN, SubjectTraining
 from pipelines.work import differences, read_recipe
 
@@ -56,11 +57,12 @@ def train_subject(settings: SubjectTraining, job: GenerateJob, *, report: Report
     _check_job(job)
     _begin(settings, job)
     job = replace(job, output=work / REGULAR, overwrite=True, upscale=1)
-    studio = _without_coarse_frames(open_studio(job, SilentProgress()))
+    studio = open_studio(job, SilentProgress())
     pipeline = studio.pipeline
     if not isinstance(pipeline, AnimationPipeline):
         raise UsageError("U2", "train subject", "SDXL is not in this version", "use SD 1.5")
     regular = _regular_pictures(job, studio, report) if settings.prior_weight > 0 else []
+    studio = _without_coarse_frames(studio)
     torch.manual_seed(settings.seed)
     embedding = add_token(pipeline, settings.class_word)
     pupil = _trainable_parts(pipeline, embedding, rank=settings.rank)
@@ -269,10 +271,21 @@ def _recipe(settings: SubjectTraining, job: GenerateJob) -> dict[str, object]:
     return {"training": kept, "pictures": asked, "reference": sha256_file(job.reference)}
 
 
-def _regular_pictures(job: GenerateJob, studio: Studio, report: Report) -> list[Picture]:
-    """Return the regular pictures, made by the model as it is; those that are there are kept."""
-    missing = [seed for seed in job.seeds if not job.picture(seed).exists()]
-    for number, (seed, image) in enumerate(draw_pictures(studio, missing), start=1):
-        save_png(job.picture(seed), image)
-        report(f"regular picture {number} of {len(missing)}")
-    return [load_image(job.picture(seed)).rgb for seed in job.seeds]
+def _regular_pictures(job: GenerateJob, studio: Studio, report: Report) -> list[RegularPicture]:
+    """Return the regular pictures, made by the model as it is; those that are there are kept.
+
+    Of a coarse-conditioned model those of odd numbers are drawn over the coarse frame.
+    """
+    bare = _without_coarse_frames(studio)
+    is_coarse = studio.pipeline.is_coarse_conditioned
+    coarse = studio.reference.puppet.frame(studio.pose) if is_coarse else None
+    regular = []
+    for seed in job.seeds:
+        refined = is_coarse and seed % 2 == 1
+        if not job.picture(seed).exists():
+            ((_, image),) = draw_pictures(studio if refined else bare, [seed])
+            save_png(job.picture(seed), image)
+            report(f"regular picture {seed}")
+        picture = load_image(job.picture(seed)).rgb
+        regular.append(RegularPicture(picture, coarse if refined else None))
+    return regular

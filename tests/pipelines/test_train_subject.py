@@ -18,7 +18,7 @@ from pipelines.generate import draw_pictures, open_studio
 from pipelines.generate_job import GenerateJob
 from pipelines.load_model import load_pipeline
 from pipelines.progress import SilentProgress
-from pipelines.subject_lessons import Teacher, picture_loss
+from pipelines.subject_lessons import RegularPicture, Teacher, picture_loss
 from pipelines.subject_settings import TOKEN, SubjectTraining
 from pipelines.train_subject import add_token, train_subject
 from poses.mirror import mirrored
@@ -138,7 +138,7 @@ def test_the_new_word_means_its_class_at_first(studio):
 
 
 def test_the_loss_is_that_of_two_pictures_and_the_prior_has_its_weight(studio):
-    regular = [np.full((32, 32, 3), 90, np.uint8), np.full((32, 32, 3), 200, np.uint8)]
+    regular = [RegularPicture(np.full((32, 32, 3), grey, np.uint8)) for grey in (90, 200)]
     teacher = Teacher(replace(SETTINGS, prior_weight=0.25), studio, regular, None)
     loss, figures = teacher.loss_at(5)
     assert loss.item() == pytest.approx(figures["subject"] + 0.25 * figures["regular"])
@@ -147,7 +147,7 @@ def test_the_loss_is_that_of_two_pictures_and_the_prior_has_its_weight(studio):
 
 
 def test_with_attention_the_networks_see_the_reference_in_its_own_lesson(studio):
-    regular = [np.full((32, 32, 3), 90, np.uint8)]
+    regular = [RegularPicture(np.full((32, 32, 3), 90, np.uint8))]
     plain, seeing = (
         Teacher(replace(SETTINGS, attention=seen, flip=0.0), studio, regular, None)
         for seen in (False, True)
@@ -179,7 +179,7 @@ def test_a_perfect_model_has_no_loss(studio):
     """The target is the clean picture where the scheduler predicts samples."""
     teacher = Teacher(replace(SETTINGS, flip=1.0), studio, [], None)
     generator = torch.Generator().manual_seed(0)
-    lesson = teacher.lesson(teacher.subject, "A girl", generator)
+    lesson = teacher.lesson(teacher.subject, None, "A girl", generator)
     studio.pipeline.predict = lambda *arguments, **options: lesson.latents
     assert picture_loss(studio.pipeline, lesson).item() == 0
 
@@ -188,10 +188,10 @@ def test_a_mirrored_picture_is_told_the_pose_with_left_and_right_exchanged(studi
     told = studio.reference.pose
     generator = torch.Generator().manual_seed(0)
     turned = Teacher(replace(SETTINGS, flip=1.0), studio, [], None)
-    lesson = turned.lesson(turned.subject, "A girl", generator)
+    lesson = turned.lesson(turned.subject, None, "A girl", generator)
     assert np.array_equal(lesson.pose.body, mirrored(told).body, equal_nan=True)
     straight = Teacher(replace(SETTINGS, flip=0.0), studio, [], None)
-    plain = straight.lesson(straight.subject, "A girl", generator)
+    plain = straight.lesson(straight.subject, None, "A girl", generator)
     assert np.array_equal(plain.pose.body, told.body, equal_nan=True)
     turned_over = np.ascontiguousarray(turned.subject[:, ::-1])
     with torch.no_grad():
@@ -204,19 +204,40 @@ def test_a_model_of_few_steps_learns_at_the_noise_it_is_sampled_from(studio):
     generator = torch.Generator().manual_seed(0)
     steps = studio.pipeline.default_settings.steps
     sampled = prepare_scheduler(studio.pipeline.scheduler, steps=steps).timesteps.tolist()
-    lessons = [teacher.lesson(teacher.subject, "A girl", generator) for _ in range(24)]
+    lessons = [teacher.lesson(teacher.subject, None, "A girl", generator) for _ in range(24)]
     assert {int(lesson.timesteps) for lesson in lessons} <= set(sampled)
 
 
-def test_the_regular_pictures_of_a_coarse_conditioned_model_are_no_copies(job):
-    """With a coarse frame in its own pose the reference would come out again."""
+def test_half_of_the_regular_pictures_are_drawn_over_a_coarse_frame_and_half_are_not(job):
+    """With one alone the reference would come out again and again; without, refining is lost."""
     folder = train(replace(SETTINGS, steps=1), job)
-    regular = load_image(folder / "training" / "regular" / "hero.1.png").rgb
+    made = [load_image(folder / "training" / "regular" / f"hero.{seed}.png").rgb for seed in (0, 1)]
     studio = open_studio(replace(job, output=folder / "other"), SilentProgress())
     bare = replace(studio, settings=replace(studio.settings, coarse=False))
-    (_, expected), (_, copied) = (next(draw_pictures(each, [1])) for each in (bare, studio))
-    assert np.array_equal(regular, expected)
-    assert not np.array_equal(regular, copied)
+    for seed, (drawn, other) in enumerate([(bare, studio), (studio, bare)]):
+        (_, expected), (_, different) = (
+            next(draw_pictures(each, [seed])) for each in (drawn, other)
+        )
+        assert np.array_equal(made[seed], expected)
+        assert not np.array_equal(made[seed], different)
+
+
+def test_what_is_learnt_over_a_coarse_frame_is_the_rest(studio):
+    """A picture that is its own coarse frame leaves nothing to be made, mirrored or not."""
+    teacher = Teacher(replace(SETTINGS, flip=1.0), studio, [], None)
+    generator = torch.Generator().manual_seed(0)
+    picture = studio.reference.image
+    lesson = teacher.lesson(picture, picture, "A girl", generator)
+    assert torch.equal(lesson.coarse, lesson.latents)
+    told = []
+
+    def predict(noisy, *arguments, coarse, **options):
+        told.append(coarse)
+        return torch.zeros_like(noisy)
+
+    studio.pipeline.predict = predict
+    assert picture_loss(studio.pipeline, lesson).item() == 0
+    assert torch.equal(told[0], lesson.latents)
 
 
 def test_a_run_is_not_mixed_with_another_one(job):
