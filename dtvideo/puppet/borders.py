@@ -20,14 +20,14 @@ def along_edges(
     Where two parts' scores are close the parts grow towards each other, last over the steepest
     change of colour (a watershed): a shirt is cut at its hem, not across it.
     """
-    nearest = scores.argmin(axis=0)
+    nearest: Owners = scores.argmin(axis=0)
     sure = (scores < scores.min(axis=0) + UNSURE).sum(axis=0) == 1
     ground, first = 1, 2
     seeds = np.where(inside, np.where(sure, nearest + first, 0), ground).astype(np.int32)
     seeds = np.pad(seeds, 1, constant_values=ground)
     roomy = np.pad(picture, ((1, 1), (1, 1), (0, 0)), mode="edge")
     grown = cv2.watershed(roomy, seeds)[1:-1, 1:-1]
-    return np.where(inside & (grown >= first), grown - first, nearest)
+    return np.asarray(np.where(inside & (grown >= first), grown - first, nearest))
 
 
 def in_one_piece(owner: Owners, inside: Region, count: int) -> Owners:
