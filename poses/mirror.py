@@ -12,15 +12,14 @@ def mirrored(pose: Pose) -> Pose:
     The right arm of the body lies where its left arm lay, so that a front stays a front.
     """
 
-    def part(joints: Joints | None, skeleton: Skeleton) -> Joints | None:
-        if joints is None:
-            return None
+    def turned(joints: Joints, skeleton: Skeleton) -> Joints:
         return joints[list(skeleton.mirrored)] * (-1, 1, 1) + (pose.size[0], 0, 0)
 
+    left, right, face = pose.left_hand, pose.right_hand, pose.face
     return replace(
         pose,
-        body=part(pose.body, BODY18),
-        left_hand=part(pose.right_hand, HAND21),
-        right_hand=part(pose.left_hand, HAND21),
-        face=part(pose.face, FACE70),
+        body=turned(pose.body, BODY18),
+        left_hand=None if right is None else turned(right, HAND21),
+        right_hand=None if left is None else turned(left, HAND21),
+        face=None if face is None else turned(face, FACE70),
     )
