@@ -36,9 +36,9 @@ class DenoiserTraining:
     seed: int = 0
     size: int = 128
     """Side of the pictures, in pixels."""
-    lessons: int = 8
+    lessons: int = 4
     """Characters in a batch; one reference pass serves all their targets."""
-    sequels: int = 2
+    sequels: int = 4
     """Targets of a character."""
     chunk_lessons: int = 160
     """Lessons drawn and encoded at a time."""
