@@ -26,9 +26,13 @@ cli.main(["doctor"])
 """
 
 
+NOT_IGNORED = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+"""Also where the tests themselves run under nohup."""
+
+
 def start(tidying, *, by=signal.SIGINT):
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(tidying=tidying)],
+        [sys.executable, "-c", NOT_IGNORED + PROGRAM.format(tidying=tidying)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

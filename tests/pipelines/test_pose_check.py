@@ -96,6 +96,6 @@ def test_the_command_prints_the_video_and_tells_the_report(stage, tmp_path, caps
     assert cli.run(cli.toolbox_parser(), words) == 0
     shown = capsys.readouterr()
     assert shown.out.strip() == str(tmp_path / "c.mp4")
-    report = [line for line in shown.err.splitlines() if not line.startswith("{")]
-    assert report[0].startswith("reference   mask by")
-    assert all(json.loads(line) for line in shown.err.splitlines() if line.startswith("{"))
+    told = [json.loads(line) for line in shown.err.splitlines()]
+    (report,) = (each["text"] for each in told if each["event"] == "report")
+    assert report.startswith("reference   mask by")
