@@ -15,9 +15,11 @@ def derive_seed(seed: int, purpose: str, *keys: int | str) -> int:
     return int.from_bytes(digest[:8], "big") & MAX_SEED
 
 
-def keyed_generator(seed: int, purpose: str, *keys: int | str) -> torch.Generator:
-    """Return a CPU generator whose stream is a function of its keys alone."""
-    return torch.Generator("cpu").manual_seed(derive_seed(seed, purpose, *keys))
+def keyed_generator(
+    seed: int, purpose: str, *keys: int | str, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Return a generator whose stream is a function of its keys and the kind of device alone."""
+    return torch.Generator(device).manual_seed(derive_seed(seed, purpose, *keys))
 
 
 def keyed_noise(

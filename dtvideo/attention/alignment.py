@@ -16,6 +16,8 @@ from dtvideo.attention.places import Places
 
 MOST_GAIN = 1000.0  # how far the reference's lost weight is made up for
 QUERIES_AT_ONCE = 1024
+NEGLIGIBLE = -80.0
+"""Logarithm of a share that a sum does not feel; the exponential of less is many times as slow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,7 @@ def align(
     log_weight = log_weight + torch.zeros_like(key[..., 0])
     reached = torch.cat(
         [
-            (_log_nearness(part, key) + log_weight[..., None, :]).logsumexp(dim=-1)
+            _log_sum_exp(_log_nearness(part, key, log_weight))
             for part in torch.split(query, QUERIES_AT_ONCE, dim=-2)
         ],
         dim=-1,
@@ -94,5 +96,20 @@ def align(
     return Alignment(query, key, gain.nan_to_num(0.0).clamp(0.0, math.log(most_gain)))
 
 
-def _log_nearness(query: Tensor, key: Tensor) -> Float[Tensor, "*b q k"]:
-    return -torch.cdist(query, key, compute_mode="donot_use_mm_for_euclid_dist").square() / 2
+def _log_nearness(
+    query: Float[Tensor, "*b q p"], key: Float[Tensor, "*c k p"], log_weight: Float[Tensor, "*d k"]
+) -> Float[Tensor, "*e q k"]:
+    """Return -|query - key|^2 / 2 + log_weight as one product: [q, -q^2 / 2, 1] [k, 1, g]^T."""
+    on_query = -query.square().sum(dim=-1, keepdim=True) / 2
+    on_key = (log_weight - key.square().sum(dim=-1) / 2)[..., None]
+    left = torch.cat([query, on_query, torch.ones_like(on_query)], dim=-1)
+    right = torch.cat([key, torch.ones_like(key[..., :1]), on_key], dim=-1)
+    with torch.autocast(query.device.type, enabled=False):  # bfloat16 would not cancel
+        return left @ right.transpose(-1, -2)
+
+
+def _log_sum_exp(logs: Float[Tensor, "*e k"]) -> Float[Tensor, " *e"]:
+    """Return the logarithm of the sum of the last axis; not a number where all are -inf."""
+    top = logs.amax(dim=-1, keepdim=True)
+    shares = (logs - top).clamp_(min=NEGLIGIBLE).exp_()
+    return shares.sum(dim=-1).log() + top[..., 0]

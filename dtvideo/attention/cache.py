@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dtvideo.errors import UsageError
 
-Storage = Literal["device", "host", "features", "recompute"]
+Storage = Literal["device", "host", "features", "inputs", "recompute"]
 GIBIBYTE = 2**30
 
 
@@ -60,7 +60,8 @@ class ReferenceCache:
     """Keys and values by role, step and layer.
 
     storage: "device" keeps keys and values where they were made, "host" in main memory,
-    "features" keeps each layer's input in main memory (half the size) and projects it on reading.
+    "features" keeps each layer's input in main memory (half the size) and projects it on reading;
+    "inputs" does the same where it was made, for training.
     """
 
     def __init__(self, storage: Storage = "device") -> None:
@@ -77,7 +78,7 @@ class ReferenceCache:
 
     def store(self, role: str, step: int, layer: str, entry: Entry) -> None:
         """Keep an entry where `storage` says."""
-        if self.storage != "device":
+        if self.storage not in ("device", "inputs"):
             entry = replace(entry, features=tuple(part.cpu() for part in entry.features))
         self._pages[role, step].entries[layer] = entry
 
@@ -144,6 +145,7 @@ class CachePlan:
             "device": "keys and values stay on the device",
             "host": "keys and values wait in main memory",
             "features": "layer inputs wait in main memory, projected when read",
+            "inputs": "layer inputs stay on the device, projected when read",
             "recompute": "nothing is kept, the reference is passed again at every step",
         }[self.storage]
         needed, budget = self.needed_bytes / GIBIBYTE, self.budget_bytes / GIBIBYTE

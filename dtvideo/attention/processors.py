@@ -112,7 +112,7 @@ class SelfSubjectProcessor:
             raise UsageError(
                 "M11", "step", f"names {len(mode.steps)} steps", f"batch has {len(hidden_states)}"
             )
-        keep_input = self.exchange.cache.storage == "features"
+        keep_input = self.exchange.cache.storage in ("features", "inputs")
         features: tuple[Tensor, ...] = (hidden_states,) if keep_input else (key, value)
         kept = _kept_tokens(weight)
         places = mode.places(grid) if mode.places is not None else None

@@ -44,6 +44,12 @@ class DenoiserTraining:
     """Lessons drawn and encoded at a time."""
     chunk_epochs: int = 3
     """How often a chunk of lessons is seen, each time with other noise, before fresh ones."""
+    pool_chunks: int = 1
+    """The last so many chunks are what batches are drawn from; each is seen that often in all."""
+    workers: int = 0
+    """Processes that draw the next chunks meanwhile; 0 draws them when they are needed."""
+    half: bool = False
+    """Whether products are taken in bfloat16 where that is exact enough; for GPUs."""
     no_reference: float = 0.08
     """Batches that see neither reference nor coarse frame: pose and caption must do."""
     coarse_only: float = 0.05
@@ -100,17 +106,21 @@ class Plan:
     """1 where the coarse frame of a target is joined, 0 where it is dropped."""
 
 
-def batch_rows(settings: DenoiserTraining, step: int) -> tuple[int, Int[Tensor, " n"]]:
-    """Return the chunk of a step and which of its lessons are the batch.
+def batch_rows(settings: DenoiserTraining, step: int) -> tuple[range, Int[Tensor, " n"]]:
+    """Return the chunks that a step's batch is drawn from, and which of their lessons it is.
 
-    Each epoch goes through the chunk in another order; a remainder smaller than a batch is left.
+    A lesson of the second chunk counts on from those of the first. Each epoch goes through all of
+    them in another order, as far as the steps until the next chunk reach; a remainder smaller than
+    a batch is left.
     """
-    per_epoch = settings.chunk_lessons // settings.lessons
-    chunk, within = divmod(step, per_epoch * settings.chunk_epochs)
-    epoch, place = divmod(within, per_epoch)
-    generator = keyed_generator(settings.seed, "lessons", chunk, epoch)
-    order = torch.randperm(settings.chunk_lessons, generator=generator)
-    return chunk, order[place * settings.lessons : (place + 1) * settings.lessons]
+    steps = max(1, settings.chunk_lessons * settings.chunk_epochs // settings.lessons)
+    newest, within = divmod(step, steps)
+    chunks = range(max(0, newest + 1 - settings.pool_chunks), newest + 1)
+    held = len(chunks) * settings.chunk_lessons
+    epoch, place = divmod(within, held // settings.lessons)
+    generator = keyed_generator(settings.seed, "lessons", newest, epoch)
+    order = torch.randperm(held, generator=generator)
+    return chunks, order[place * settings.lessons : (place + 1) * settings.lessons]
 
 
 def draw_timesteps(

@@ -5,8 +5,7 @@ weights, its keys and values are read by self-subject attention, and so are the 
 frame's. What is dropped, and how often, is named in the settings.
 """
 
-from contextlib import AbstractContextManager
-from functools import lru_cache, partial
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -25,18 +24,17 @@ from dtvideo.models.components import load_component
 from dtvideo.models.index import read_index
 from dtvideo.seeds import keyed_generator
 from dtvideo.toon.colour_heads import ColourHeads
-from dtvideo.toon.data import lesson
 from dtvideo.toon.denoiser_plan import (
     DenoiserTraining,
     Plan,
-    batch_rows,
     draw_timesteps,
     make_plan,
 )
-from dtvideo.toon.lessons import Lessons, encode_lesson, stack_lessons
+from dtvideo.toon.lesson_pool import LessonPool
+from dtvideo.toon.lessons import Lessons, encode_lessons
 from dtvideo.toon.model import build_controlnet, build_scheduler, build_text_encoder, build_unet
 from dtvideo.toon.patches import PatchAutoencoder
-from dtvideo.toon.targets import Targets, body_places, draw_corners, targets_of
+from dtvideo.toon.targets import LayerPlaces, Targets, draw_corners, targets_of
 from dtvideo.training.losses import figure_weights
 from dtvideo.training.steps import Report, optimise
 
@@ -64,19 +62,28 @@ def train_denoiser(
     if start is not None:
         load_exported(modules, start)
     learnt = with_colour_heads(modules).to(device)
-    draw_and_encode = partial(_draw_and_encode, settings, vae.to(device), tokenizer)
-    chunk_of = lru_cache(maxsize=1)(draw_and_encode)
+    vae = vae.to(device)
     alphas = build_scheduler().alphas_cumprod
-    with learning_attention(modules) as attention:
+    with (
+        learning_attention(modules) as attention,
+        LessonPool(settings, tokenizer, device=device) as pool,
+    ):
 
         def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
-            chunk, rows = batch_rows(settings, step)
-            batch = chunk_of(chunk).rows(rows).to(device)
-            return denoising_loss(
-                learnt, attention, batch, settings=settings, alphas=alphas, step=step
-            )
+            batch = encode_lessons(pool.batch(step), vae=vae)
+            with half_precision(settings, batch.reference.device):
+                return denoising_loss(
+                    learnt, attention, batch, settings=settings, alphas=alphas, step=step
+                )
 
         optimise(learnt, loss_at, settings.optimiser, folder=folder, report=report)
+
+
+def half_precision(
+    settings: DenoiserTraining, device: torch.device
+) -> AbstractContextManager[object]:
+    """Let products be taken in bfloat16, if the settings say so."""
+    return torch.autocast(device.type, torch.bfloat16) if settings.half else nullcontext()
 
 
 def learning_attention(modules: nn.ModuleDict) -> AbstractContextManager[SelfSubjectAttention]:
@@ -85,7 +92,7 @@ def learning_attention(modules: nn.ModuleDict) -> AbstractContextManager[SelfSub
     Kept as inputs of the layers, and not as keys and values, sources are projected where they
     are read: with a gradient, also where their own passes have none.
     """
-    cache = ReferenceCache("features")
+    cache = ReferenceCache("inputs")
     return install_self_subject_attention(modules["unet"], modules["controlnet"], cache=cache)
 
 
@@ -127,18 +134,6 @@ def load_exported(modules: nn.ModuleDict, folder: Path) -> None:
             raise ModelError("M5", folder / name, problem, "begin without it") from None
 
 
-def _draw_and_encode(
-    settings: DenoiserTraining, vae: PatchAutoencoder, tokenizer: CLIPTokenizer, chunk: int
-) -> Lessons:
-    first = chunk * settings.chunk_lessons
-    numbers = range(first, first + settings.chunk_lessons)
-    drawn = (
-        lesson(settings.seed, number, sequels=settings.sequels, size=settings.size)
-        for number in numbers
-    )
-    return stack_lessons([encode_lesson(each, vae=vae, tokenizer=tokenizer) for each in drawn])
-
-
 def denoising_loss(
     modules: nn.ModuleDict,
     attention: SelfSubjectAttention,
@@ -160,7 +155,8 @@ def denoising_loss(
     plan = make_plan(settings, generator)
     timesteps = draw_timesteps(settings, len(alphas), generator)
     text = encode_captions(modules, batch.tokens, settings=settings, generator=generator)
-    denoiser = _Denoiser(modules, timesteps.to(text.device), alphas[timesteps], text, generator)
+    noise = keyed_generator(settings.seed, "noise", step, device=text.device)
+    denoiser = _Denoiser(modules, timesteps.to(text.device), alphas[timesteps], text, noise)
     colours = None
     if plan.reference_weight:
         with torch.set_grad_enabled(settings.reference_gradient):
@@ -223,7 +219,7 @@ def _write_reference(
 ) -> None:
     mask = batch.reference_mask if plan.masked else None
     side = batch.reference_mask.shape[-1]
-    places = body_places(batch.reference_body, side) if plan.aligned else None
+    places = LayerPlaces(batch.reference_places, side) if plan.aligned else None
     with attention.write(REFERENCE, step=0, size=_size(batch), mask=mask, places=places):
         denoiser.pass_source(batch.reference, batch.reference_map)
 
@@ -244,7 +240,7 @@ def _target_errors(
     before is written as if its window were such a picture, for it is read nowhere else.
     """
     sources = {REFERENCE: plan.reference_weight} if plan.reference_weight else {}
-    alignment = PoseAlignment(targets.places(targets.frame_body), align) if plan.aligned else None
+    alignment = PoseAlignment(targets.places(targets.frame_places), align) if plan.aligned else None
     window = None if targets.size == size else targets.size
     if plan.previous_weight:
         _write_previous(denoiser, attention, targets, aligned=plan.aligned)
@@ -259,7 +255,7 @@ def _target_errors(
 def _write_previous(
     denoiser: "_Denoiser", attention: SelfSubjectAttention, targets: Targets, *, aligned: bool
 ) -> None:
-    places = targets.places(targets.before_body) if aligned else None
+    places = targets.places(targets.before_places) if aligned else None
     with torch.no_grad(), attention.write(PREVIOUS, step=0, size=targets.size, places=places):
         denoiser.pass_source(targets.before, targets.before_map)
 
@@ -273,10 +269,10 @@ class _Denoiser:
         timesteps: Int[Tensor, " n"],
         alphas: Float[Tensor, " n"],
         text: Float[Tensor, "n l d"],
-        generator: torch.Generator,
+        noise: torch.Generator,
     ) -> None:
         self._modules, self._timesteps, self._text = modules, timesteps, text
-        self._generator = generator
+        self._noise = noise
         self.alpha = alphas.view(-1, 1, 1, 1).to(text.device)
 
     def repeated(self, times: int) -> "_Denoiser":
@@ -286,7 +282,7 @@ class _Denoiser:
             self._timesteps.repeat_interleave(times),
             self.alpha.flatten().repeat_interleave(times),
             self._text.repeat_interleave(times, dim=0),
-            self._generator,
+            self._noise,
         )
 
     def pass_source(
@@ -302,7 +298,7 @@ class _Denoiser:
         pose_map: UInt8[Tensor, "n 3 ph pw"],
     ) -> Float[Tensor, "n c h w"]:
         """Add noise to residuals and return what the networks make of them."""
-        noise = torch.randn(residual.shape, generator=self._generator).to(residual.device)
+        noise = torch.randn(residual.shape, generator=self._noise, device=residual.device)
         noisy = self.alpha.sqrt() * residual + (1 - self.alpha).sqrt() * noise
         joined = torch.cat([noisy, coarse], dim=1)
         down, middle = self._modules["controlnet"](

@@ -18,6 +18,8 @@ LATENT_CHANNELS = 3 * PATCH**2
 TEXT_WIDTH = 96
 CHANNELS = (32, 64, 96, 160)
 HEADS = (1, 2, 3, 5)
+ATTENTION_STRIDES = (4, 8, 16)
+"""Pixels from one token to the next, of all the layers with self-attention."""
 
 
 def build_autoencoder() -> PatchAutoencoder:

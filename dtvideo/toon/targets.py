@@ -1,16 +1,15 @@
 """The targets of a batch of lessons, whole or as windows that hold some of the figure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor
 
-from dtvideo.attention import PosePlaces
 from dtvideo.attention.places import Places
+from dtvideo.errors import UsageError
 from dtvideo.toon.lessons import Lessons
-from poses.types import Pose
+from dtvideo.toon.model import ATTENTION_STRIDES
 
 WINDOW_MULTIPLE = 16
 """Windows begin at multiples of so many pixels: on whole cells of every layer of the toon model."""
@@ -30,8 +29,8 @@ class Targets:
     frame_map: UInt8[Tensor, "n 3 ph pw"]
     before_map: UInt8[Tensor, "n 3 ph pw"]
     mask: Float[Tensor, "n ph pw"]
-    frame_body: Float[Tensor, "n 18 3"]
-    before_body: Float[Tensor, "n 18 3"]
+    frame_places: Float[Tensor, "n cells 3"]
+    before_places: Float[Tensor, "n cells 3"]
     side: int
     corners: Int[Tensor, "n 2"] | None = None
 
@@ -58,10 +57,28 @@ class Targets:
             corners=corners,
         )
 
-    def places(self, body: Float[Tensor, "n 18 3"]) -> Places:
-        """Return where on these bodies each cell of the targets is."""
-        places = body_places(body, self.side)
+    def places(self, cells: Float[Tensor, "n cells 3"]) -> Places:
+        """Return where on the body each cell of the targets is, of those of the whole pictures."""
+        places = LayerPlaces(cells, self.side)
         return places if self.corners is None else WindowPlaces(places, self.corners, self)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlaces:
+    """The body coordinates of the tokens of all layers, of square pictures of `side` pixels."""
+
+    cells: Float[Tensor, "n cells 3"]
+    side: int
+
+    def __call__(self, grid: tuple[int, int]) -> Float[Tensor, "n tokens 3"]:
+        """Return the coordinates of every token of a layer's grid."""
+        first = 0
+        for stride in ATTENTION_STRIDES:
+            count = self.side // stride
+            if grid == (count, count):
+                return self.cells[:, first : first + count**2]
+            first += count**2
+        raise UsageError("M11", "grid", f"is {grid}", "give that of a layer with self-attention")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +107,10 @@ def targets_of(batch: Lessons) -> Targets:
         frame_map=batch.frame_maps.flatten(0, 1),
         before_map=batch.before_maps.flatten(0, 1),
         mask=batch.frame_masks.flatten(0, 1),
-        frame_body=batch.frame_bodies.flatten(0, 1),
-        before_body=batch.before_bodies.flatten(0, 1),
+        frame_places=batch.frame_places.flatten(0, 1),
+        before_places=batch.before_places.flatten(0, 1),
         side=batch.frame_masks.shape[-1],
     )
-
-
-def body_places(bodies: Float[Tensor, "n 18 3"], side: int) -> PosePlaces:
-    """Return where on each body the cells of its square picture are."""
-    poses: Sequence[Pose] = [Pose(body=body.cpu().numpy(), size=(side, side)) for body in bodies]
-    return PosePlaces(poses, bodies.device)
 
 
 def cut_windows(

@@ -23,7 +23,7 @@ from dtvideo.toon.learn_denoiser import (
     train_denoiser,
     with_colour_heads,
 )
-from dtvideo.toon.lessons import Lessons
+from dtvideo.toon.lessons import Lessons, layer_places
 from dtvideo.toon.model import LATENT_CHANNELS, build_autoencoder
 from dtvideo.toon.tokenizer import MAX_TOKENS, build_tokenizer
 from dtvideo.training.steps import CHECKPOINT, OptimiserSettings
@@ -38,7 +38,7 @@ ALWAYS_ALL = replace(
     colour_weight=0.0,
 )  # fmt: skip
 HALF = torch.full((10,), 0.5)
-BODY = fit_skeleton((8.0, 2.0, 24.0, 30.0), (32, 32)).body
+PLACES = layer_places(fit_skeleton((8.0, 2.0, 24.0, 30.0), (32, 32)))
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +62,14 @@ def flat_batch(*, frame: float, coarse: float, figure: float = 1.0) -> Lessons:
     def maps(*shape: int) -> torch.Tensor:
         return torch.zeros((2, *shape, 3, 32, 32), dtype=torch.uint8)
 
-    def bodies(*shape: int) -> torch.Tensor:
-        return torch.from_numpy(BODY).float().expand(2, *shape, 18, 3)
+    def places(*shape: int) -> torch.Tensor:
+        return PLACES.expand(2, *shape, *PLACES.shape)
 
     return Lessons(
         reference=latents(0.3), frames=latents(frame, 2), before=latents(frame, 2),
         coarse=latents(coarse, 2), reference_map=maps(), frame_maps=maps(2), before_maps=maps(2),
         reference_mask=torch.ones(2, 32, 32), frame_masks=torch.full((2, 2, 32, 32), figure),
-        reference_body=bodies(), frame_bodies=bodies(2), before_bodies=bodies(2),
+        reference_places=places(), frame_places=places(2), before_places=places(2),
         tokens=torch.zeros((2, 2, MAX_TOKENS), dtype=torch.long),
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ def test_weights_are_drawn_evenly_on_a_logarithmic_scale():
 def test_an_epoch_sees_each_lesson_once_and_the_next_in_another_order():
     settings = replace(TINY, lessons=2, chunk_lessons=6, chunk_epochs=2)
     seen = [batch_rows(settings, step) for step in range(12)]
-    assert [chunk for chunk, _ in seen] == [0] * 6 + [1] * 6
+    assert [chunks for chunks, _ in seen] == [range(1)] * 6 + [range(1, 2)] * 6
     orders = [torch.cat([rows for _, rows in seen[at : at + 3]]).tolist() for at in (0, 3, 6)]
     assert [sorted(order) for order in orders] == [list(range(6))] * 3
     assert len({tuple(order) for order in orders}) == 3

@@ -2,8 +2,17 @@ import numpy as np
 import pytest
 import torch
 
+from dtvideo.attention import body_places
 from dtvideo.toon.data import lesson
-from dtvideo.toon.lessons import Lessons, encode_lesson, encode_pictures, stack_lessons
+from dtvideo.toon.lessons import (
+    PICTURES,
+    Lessons,
+    encode_lessons,
+    encode_pictures,
+    layer_places,
+    lesson_tensors,
+    stack_lessons,
+)
 from dtvideo.toon.model import build_autoencoder
 from dtvideo.toon.tokenizer import MAX_TOKENS, build_tokenizer
 from poses.render import draw_pose
@@ -24,34 +33,32 @@ def tokenizer():
 
 
 def test_latents_are_scaled_posterior_means(vae):
-    pictures = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
-    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1
+    drawn = np.random.default_rng(0).integers(0, 256, (2, 3, SIDE, SIDE), dtype=np.uint8)
+    pictures = torch.from_numpy(drawn)
+    pixels = pictures / 127.5 - 1
     expected = 0.5 * vae.encode(pixels).latent_dist.mode()
     torch.testing.assert_close(encode_pictures(pictures, vae=vae), expected)
 
 
-def test_a_lesson_becomes_one_row_with_everything_in_its_place(vae, tokenizer):
+def planes(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
+def test_a_lesson_becomes_one_row_with_everything_in_its_place(tokenizer):
     drawn = lesson(0, 3, sequels=2, size=SIDE)
-    row = encode_lesson(drawn, vae=vae, tokenizer=tokenizer)
+    row = lesson_tensors(drawn, tokenizer=tokenizer)
     assert len(row) == 1
     for number, sequel in enumerate(drawn.sequels):
         for name, image in (("frames", sequel.frame.image), ("before", sequel.before.image),
                             ("coarse", sequel.coarse)):  # fmt: skip
-            expected = encode_pictures(image[None], vae=vae)[0]
-            torch.testing.assert_close(getattr(row, name)[0, number], expected, rtol=0, atol=1e-5)
-        map_of = torch.from_numpy(draw_pose(sequel.frame.pose)).permute(2, 0, 1)
-        assert torch.equal(row.frame_maps[0, number], map_of)
-        map_of = torch.from_numpy(draw_pose(sequel.before.pose)).permute(2, 0, 1)
-        assert torch.equal(row.before_maps[0, number], map_of)
+            assert torch.equal(getattr(row, name)[0, number], planes(image))
+        assert torch.equal(row.frame_maps[0, number], planes(draw_pose(sequel.frame.pose)))
+        assert torch.equal(row.before_maps[0, number], planes(draw_pose(sequel.before.pose)))
         assert torch.equal(row.frame_masks[0, number], torch.from_numpy(sequel.frame.mask))
-        for bodies, drawing in (
-            (row.frame_bodies, sequel.frame),
-            (row.before_bodies, sequel.before),
-        ):
-            expected = torch.from_numpy(drawing.pose.body).float()
-            torch.testing.assert_close(bodies[0, number], expected, equal_nan=True)
-    expected = encode_pictures(drawn.reference.image[None], vae=vae)
-    torch.testing.assert_close(row.reference, expected, rtol=0, atol=1e-5)
+        assert torch.equal(row.frame_places[0, number], layer_places(sequel.frame.pose))
+        assert torch.equal(row.before_places[0, number], layer_places(sequel.before.pose))
+    assert torch.equal(row.reference[0], planes(drawn.reference.image))
+    assert torch.equal(row.reference_places[0], layer_places(drawn.reference.pose))
     assert torch.equal(row.reference_mask[0], torch.from_numpy(drawn.reference.mask))
     assert row.tokens.shape == (1, 2, MAX_TOKENS)
     assert row.tokens[0, 0].tolist() == tokenizer(
@@ -60,9 +67,28 @@ def test_a_lesson_becomes_one_row_with_everything_in_its_place(vae, tokenizer):
     assert row.tokens[0, 1].tolist() == tokenizer("", padding="max_length").input_ids
 
 
-def test_stacked_lessons_are_picked_apart_again(vae, tokenizer):
+def test_encoded_lessons_have_latents_for_pictures_and_keep_the_rest(vae, tokenizer):
+    row = lesson_tensors(lesson(0, 3, sequels=2, size=SIDE), tokenizer=tokenizer)
+    encoded = encode_lessons(row, vae=vae)
+    torch.testing.assert_close(
+        encoded.coarse[0, 1], encode_pictures(row.coarse[0, 1:], vae=vae)[0], rtol=0, atol=0
+    )
+    for name in vars(row):
+        found, before = getattr(encoded, name), getattr(row, name)
+        assert found.shape[: found.ndim - 3] == before.shape[: before.ndim - 3]
+        assert name in PICTURES or found is before
+
+
+def test_places_of_all_layers_follow_each_other(tokenizer):
+    pose = lesson(0, 3, sequels=1, size=SIDE).reference.pose
+    grids = [(8, 8), (4, 4), (2, 2)]
+    expected = np.concatenate([body_places(pose, grid) for grid in grids])
+    torch.testing.assert_close(layer_places(pose), torch.from_numpy(expected), rtol=0, atol=0)
+
+
+def test_stacked_lessons_are_picked_apart_again(tokenizer):
     rows = [
-        encode_lesson(lesson(0, number, sequels=1, size=SIDE), vae=vae, tokenizer=tokenizer)
+        lesson_tensors(lesson(0, number, sequels=1, size=SIDE), tokenizer=tokenizer)
         for number in range(3)
     ]
     whole: Lessons = stack_lessons(rows)

@@ -2,22 +2,27 @@ import pytest
 import torch
 
 from dtvideo.attention import PosePlaces
-from dtvideo.toon.data import lesson
-from dtvideo.toon.lessons import Lessons, encode_lesson, stack_lessons
+from dtvideo.errors import UsageError
+from dtvideo.toon.data import Lesson, lesson
+from dtvideo.toon.lessons import Lessons, encode_lessons, lesson_tensors, stack_lessons
 from dtvideo.toon.model import build_autoencoder
 from dtvideo.toon.targets import Targets, cut_windows, draw_corners, targets_of
 from dtvideo.toon.tokenizer import build_tokenizer
-from poses.types import Pose
 
 SIDE, WINDOW = 64, 32
 CORNERS = torch.tensor([[0, 16], [32, 0], [16, 32], [16, 16]])
 
 
 @pytest.fixture(scope="module")
-def batch() -> Lessons:
-    parts = {"vae": build_autoencoder(), "tokenizer": build_tokenizer(["a"])}
-    drawn = (lesson(0, number, sequels=2, size=SIDE) for number in range(2))
-    return stack_lessons([encode_lesson(each, **parts) for each in drawn])
+def drawn() -> list[Lesson]:
+    return [lesson(0, number, sequels=2, size=SIDE) for number in range(2)]
+
+
+@pytest.fixture(scope="module")
+def batch(drawn) -> Lessons:
+    tokenizer = build_tokenizer(["a"])
+    whole = stack_lessons([lesson_tensors(each, tokenizer=tokenizer) for each in drawn])
+    return encode_lessons(whole, vae=build_autoencoder())
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +33,7 @@ def targets(batch) -> Targets:
 def test_the_targets_of_one_lesson_follow_those_of_the_last(batch, targets):
     assert torch.equal(targets.frame[3], batch.frames[1, 1])
     assert torch.equal(targets.before_map[2], batch.before_maps[1, 0])
-    body = batch.frame_bodies[0, 1]
-    torch.testing.assert_close(targets.frame_body[1], body, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(targets.frame_places[1], batch.frame_places[0, 1])
 
 
 def test_windows_of_latents_maps_and_masks_show_the_same_place(targets):
@@ -47,18 +51,30 @@ def test_windows_of_latents_maps_and_masks_show_the_same_place(targets):
     assert cut.size == (WINDOW // 2, WINDOW // 2)
 
 
-def test_the_body_coordinates_of_windows_are_cut_from_those_of_the_pictures(targets):
-    found = targets.window(WINDOW, CORNERS).places(targets.frame_body)((4, 4))
+def frame_places(drawn: list[Lesson], grid: tuple[int, int]) -> torch.Tensor:
+    poses = [sequel.frame.pose for each in drawn for sequel in each.sequels]
+    return PosePlaces(poses)(grid)
+
+
+def test_the_body_coordinates_of_windows_are_cut_from_those_of_the_pictures(drawn, targets):
+    found = targets.window(WINDOW, CORNERS).places(targets.frame_places)((4, 4))
     assert found.shape == (4, 16, 3)
     for row, (top, left) in enumerate(CORNERS.tolist()):
-        whole = PosePlaces(Pose(targets.frame_body[row].numpy(), (SIDE, SIDE)))((8, 8))
-        expected = whole.view(8, 8, 3)[top // 8 :, left // 8 :][:4, :4].reshape(16, 3)
+        whole = frame_places(drawn, (8, 8))[row].view(8, 8, 3)
+        expected = whole[top // 8 :, left // 8 :][:4, :4].reshape(16, 3)
         torch.testing.assert_close(found[row], expected)
 
 
-def test_whole_targets_have_the_body_coordinates_of_their_poses(targets):
-    expected = PosePlaces(Pose(targets.frame_body[2].numpy(), (SIDE, SIDE)))((8, 8))
-    torch.testing.assert_close(targets.places(targets.frame_body)((8, 8))[2], expected)
+@pytest.mark.parametrize("side", [16, 8, 4])
+def test_whole_targets_have_the_body_coordinates_of_their_poses(drawn, targets, side):
+    found = targets.places(targets.frame_places)((side, side))
+    torch.testing.assert_close(found, frame_places(drawn, (side, side)))
+
+
+def test_a_grid_that_no_layer_has_is_refused(targets):
+    with pytest.raises(UsageError, match=r"grid: is .5, 5.") as caught:
+        targets.places(targets.frame_places)((5, 5))
+    assert caught.value.code == "M11"
 
 
 def test_every_window_holds_some_of_the_figure():
