@@ -18,6 +18,7 @@ from dtvideo.toon.learn_denoiser import (
     build_denoiser,
     denoising_loss,
     encode_captions,
+    half_precision,
     learning_attention,
     load_exported,
     train_denoiser,
@@ -250,6 +251,20 @@ def test_what_a_reference_tells_is_learnt_where_its_pass_has_a_gradient(learnt):
     """The reference alone comes in where coarse frames do, for the pictures here have none."""
     unet = gradients_of(replace(ALWAYS_ALL, reference_gradient=learnt))["unet"]
     assert (unet.conv_in.weight.grad[:, LATENT_CHANNELS:].abs().max() > 0) == learnt
+
+
+def test_weights_learn_in_bfloat16_after_a_pass_that_has_no_gradient():
+    """Without a reference the frame before comes first, and its pass has none."""
+    settings = replace(ALWAYS_ALL, coarse_only=1.0, previous=1.0, half=True)
+    torch.manual_seed(0)
+    modules = with_colour_heads(build_denoiser(build_tokenizer(["a", "hat"])))
+    nn.init.normal_(modules["unet"].conv_out.weight, std=0.1)
+    batch = flat_batch(frame=2.0, coarse=1.0)
+    with learning_attention(modules) as attention, half_precision(settings, torch.device("cpu")):
+        loss, _ = denoising_loss(modules, attention, batch, settings=settings, alphas=HALF, step=0)
+    loss.backward()
+    for name, parameter in modules["unet"].named_parameters():
+        assert parameter.grad is not None, name
 
 
 def test_the_loss_is_a_function_of_the_step(modules, attention):
