@@ -54,7 +54,10 @@ class Meter:
             self.calls[name] += 1
             self.gained[name] += self._read() - start
 
-        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+        return [
+            module.register_forward_pre_hook(before),
+            module.register_forward_hook(after, always_call=True),  # a source's pass is left early
+        ]
 
 
 def main() -> None:

@@ -70,6 +70,11 @@ class AnimationBase(
         return bool(self.unet.config.in_channels == 2 * self.vae.config.latent_channels)
 
     @property
+    def is_offloaded(self) -> bool:
+        """Whether accelerate brings networks to the device for as long as they work."""
+        return any(hasattr(part, "_hf_hook") for part in self.unet.modules())
+
+    @property
     def default_settings(self) -> ClipSettings:
         """What `open` takes when it is told nothing."""
         return ClipSettings.from_plain(self.config.defaults)

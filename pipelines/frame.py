@@ -306,6 +306,7 @@ class FrameRenderer:
             size=self._latent_size,
             mask=source.mask,
             places=source.places,
+            stop_when_written=not self.pipeline.is_offloaded,
         ):
             self._forward(
                 torch.cat(noisy),

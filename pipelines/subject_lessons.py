@@ -157,7 +157,7 @@ class Teacher:
         is_aligned = own.align > 0
         alignment = PoseAlignment(PosePlaces(lesson.pose, device), own.align, own.align_gain)
         guides = pipeline.unet, pipeline.controlnet
-        cache = ReferenceCache("features")
+        cache = ReferenceCache("inputs")
         with install_self_subject_attention(*guides, cache=cache) as attention:
             with (
                 torch.no_grad(),
@@ -167,6 +167,7 @@ class Teacher:
                     size=lesson.size,
                     mask=torch.from_numpy(reference.mask).to(device, torch.float32),
                     places=PosePlaces(reference.pose, device) if is_aligned else None,
+                    stop_when_written=True,
                 ),
             ):
                 self._pass_reference(lesson, generator)

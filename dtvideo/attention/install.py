@@ -12,7 +12,13 @@ from dtvideo.attention.alignment import PoseAlignment
 from dtvideo.attention.cache import ReferenceCache
 from dtvideo.attention.layers import pick_layers, self_attention_layers
 from dtvideo.attention.places import Places
-from dtvideo.attention.processors import Exchange, Reading, SelfSubjectProcessor, Writing
+from dtvideo.attention.processors import (
+    AllWrittenError,
+    Exchange,
+    Reading,
+    SelfSubjectProcessor,
+    Writing,
+)
 from dtvideo.errors import UsageError
 
 
@@ -23,8 +29,9 @@ class SelfSubjectAttention:
     of a model with gradient checkpointing runs its layers again, so it belongs inside `read`.
     """
 
-    def __init__(self, cache: ReferenceCache) -> None:
+    def __init__(self, cache: ReferenceCache, *, layers: int) -> None:
         self.cache = cache
+        self.layers = layers
         self.exchange = Exchange(cache)
 
     @contextmanager
@@ -36,6 +43,7 @@ class SelfSubjectAttention:
         size: tuple[int, int],
         mask: Float[Tensor, "*b h w"] | None = None,
         places: Places | None = None,
+        stop_when_written: bool = False,
     ) -> Iterator[None]:
         """Let the forwards inside store their keys and values as `role`.
 
@@ -43,6 +51,8 @@ class SelfSubjectAttention:
         size: (h, w) of the latents. mask: foreground in [0, 1] of any resolution, averaged to
         each layer's grid, cells below 0.05 dropped; (batch, h, w) gives each row its own.
         places: body coordinates of the source, such as `PosePlaces`, for `read` to align with.
+        stop_when_written: leave the block as soon as every layer has stored, in the middle of the
+        forward: what would follow is not made.
         Raises: UsageError M11 when reading or writing already, or when the forward's
         tokens do not come from a latent of that size.
         """
@@ -51,9 +61,12 @@ class SelfSubjectAttention:
             raise UsageError("M11", "mask", "has a row per step", "give one mask for all steps")
         for each in steps:
             self.cache.open_page(role, each, size=size)
+        stop_after = self.layers if stop_when_written else 0
         try:
-            with self._mode(Writing(role, steps, size, mask, places)):
+            with self._mode(Writing(role, steps, size, mask, places, stop_after)):
                 yield
+        except AllWrittenError:
+            return
         except BaseException:
             for each in steps:
                 self.cache.drop_page(role, each)
@@ -134,7 +147,7 @@ def install_self_subject_attention(
     }
     chosen = pick_layers(available, layers)
     _check_free(chosen)
-    attention = SelfSubjectAttention(cache or ReferenceCache())
+    attention = SelfSubjectAttention(cache or ReferenceCache(), layers=len(chosen))
     originals = {name: layer.processor for name, layer in chosen.items()}
     try:
         for name, layer in chosen.items():

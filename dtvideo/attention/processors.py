@@ -21,15 +21,23 @@ from dtvideo.errors import UsageError
 MASK_FLOOR = 0.05  # a cell of a resized mask below this holds no subject
 
 
+class AllWrittenError(Exception):
+    """Leaves a forward of which nothing is wanted beyond what its layers have stored."""
+
+
 @dataclass(frozen=True, eq=False)
 class Writing:
-    """Forwards store their features as `role`; row i at steps[i], or all rows at the one step."""
+    """Forwards store their features as `role`; row i at steps[i], or all rows at the one step.
+
+    stop_after: how many layers store before the forward is left; 0 lets it come to its end.
+    """
 
     role: str
     steps: tuple[int, ...]
     size: tuple[int, int]
     mask: Float[Tensor, "*b h w"] | None
     places: Places | None = None
+    stop_after: int = 0
     _weights: dict[int, Tensor] = field(default_factory=dict)
 
     def weight(self, tokens: int) -> float | Tensor:
@@ -123,6 +131,9 @@ class SelfSubjectProcessor:
             rows = slice(None) if len(mode.steps) == 1 else slice(row, row + 1)
             entry = Entry(tuple(part[rows] for part in features), weight, tokens, places)
             self.exchange.cache.store(mode.role, step, self.layer, entry)
+        written = self.exchange.cache.page(mode.role, mode.steps[-1])
+        if len(written.entries) == mode.stop_after:
+            raise AllWrittenError
 
     def _read(self, mode: Reading, attn: Attention, hidden_states: Tensor) -> list[Source]:
         sources = []

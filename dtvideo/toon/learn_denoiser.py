@@ -220,7 +220,10 @@ def _write_reference(
     mask = batch.reference_mask if plan.masked else None
     side = batch.reference_mask.shape[-1]
     places = LayerPlaces(batch.reference_places, side) if plan.aligned else None
-    with attention.write(REFERENCE, step=0, size=_size(batch), mask=mask, places=places):
+    size = _size(batch)
+    with attention.write(
+        REFERENCE, step=0, size=size, mask=mask, places=places, stop_when_written=True
+    ):
         denoiser.pass_source(batch.reference, batch.reference_map)
 
 
@@ -256,7 +259,10 @@ def _write_previous(
     denoiser: "_Denoiser", attention: SelfSubjectAttention, targets: Targets, *, aligned: bool
 ) -> None:
     places = targets.places(targets.before_places) if aligned else None
-    with torch.no_grad(), attention.write(PREVIOUS, step=0, size=targets.size, places=places):
+    writing = attention.write(
+        PREVIOUS, step=0, size=targets.size, places=places, stop_when_written=True
+    )
+    with torch.no_grad(), writing:
         denoiser.pass_source(targets.before, targets.before_map)
 
 

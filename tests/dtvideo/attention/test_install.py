@@ -150,7 +150,29 @@ def test_rows_of_one_forward_can_be_written_to_steps(unet):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("storage", ["host", "features"])
+def test_a_forward_is_left_when_all_layers_have_stored(unet, controlnet):
+    """What is kept is the same; the U-Net's last convolution is never reached."""
+    reached = []
+    handle = unet.conv_out.register_forward_hook(lambda *_: reached.append("end"))
+    try:
+        with install_self_subject_attention(unet, controlnet) as attention:
+            for role, stop in (("whole", False), ("left", True)):
+                with attention.write(role, step=0, size=SIZE, stop_when_written=stop):
+                    run(unet, controlnet, seed=50)
+                    reached.append(role)
+            whole, left = (attention.cache.page(role, 0).entries for role in ("whole", "left"))
+            assert whole.keys() == left.keys()
+            for name, entry in whole.items():
+                assert all(map(torch.equal, entry.features, left[name].features))
+            with attention.read({"left": 10.0}, step=0):
+                run(unet, controlnet)
+    finally:
+        handle.remove()
+    assert reached == ["end", "whole", "end"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("storage", ["host", "features", "inputs"])
 def test_every_storage_gives_the_same_frames(unet, storage):
     mask = torch.ones(SIZE)
     mask[:3] = 0
