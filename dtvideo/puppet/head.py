@@ -29,6 +29,7 @@ SPREADS = np.array((0.06, 0.06, 0.06, 0.06, 0.06, 0.15))  # errors expected of a
 HORIZONS = np.array((-0.05, -0.05, -0.05, -0.3, -0.3))  # a joint nearer than this is seen
 HORIZON_SLACK = 0.1  # joints that are seen a little beyond it are forgiven
 UPRIGHT_PITCH, UPRIGHT_ROLL = 0.5, 1.8  # radians that heads usually nod and tilt
+USUAL_TURN = 0.25  # cosine of half the yaw of heads on bodies that are seen from behind
 FARTHEST_ROLL, ROLL_SLACK = 1.3, 0.05  # farther from the body's and the picture's up no head tilts
 CONTRADICTION = 50.0  # weighted squares from which on points are not those of one head
 LEAST_SEEN = 2  # points of the face, without which nothing is told
@@ -66,14 +67,26 @@ class Head:
     pose: HeadPose
     places: Places
 
-    def follow(self, points: Points, scale: float) -> HeadPose | None:
+    def follow(self, points: Points, scale: float, *, behind: bool = False) -> HeadPose | None:
         """Return how this head is held elsewhere, `scale` times as large.
 
         None if it is not told, or what is told contradicts itself.
 
-        points: of the other picture.
+        points: of the other picture; behind: the body is seen from behind there, so that a face
+        that is not seen is hidden and one ear tells enough.
         """
-        return _fit(points, self.places, radius=self.pose.radius * scale)
+        return _fit(points, self.places, radius=self.pose.radius * scale, behind=behind)
+
+    def from_behind(self, moved: Float[np.ndarray, "2 3"], scale: float) -> HeadPose:
+        """Return this head turned to look away, where a body's map brings it.
+
+        For bodies seen from behind, `scale` times as large, whose ears are not seen either.
+        """
+        centre = moved[:, :2] @ self.pose.centre + moved[:, 2]
+        sine, cosine = moved[:, 1] / np.linalg.norm(moved[:, 1]) * (-1, 1)
+        lean = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+        away = np.diag((-1.0, 1.0, -1.0))
+        return HeadPose(lean @ away @ self.pose.turn, centre, self.pose.radius * scale)
 
 
 def find_head(points: Points) -> Head | None:
@@ -97,7 +110,9 @@ def head_centre(points: Points) -> Point:
     return np.asarray(face[known(face)].mean(axis=0)) if known(face).any() else np.full(2, np.nan)
 
 
-def _fit(points: Points, places: Places, *, radius: float | None = None) -> HeadPose | None:
+def _fit(
+    points: Points, places: Places, *, radius: float | None = None, behind: bool = False
+) -> HeadPose | None:
     """Return the turn, centre and (unless given) radius that bring places onto points best.
 
     None where too little is seen, or what is seen contradicts itself: on drawn characters the best
@@ -105,7 +120,7 @@ def _fit(points: Points, places: Places, *, radius: float | None = None) -> Head
     Yaw and pitch are searched on a grid that becomes finer; the rest follows in closed form.
     """
     seen = known(points[list(SPOTS)])
-    if seen[:-1].sum() < LEAST_SEEN:
+    if seen[:-1].sum() < (1 if behind else LEAST_SEEN):
         return None
     goals = np.where(seen[:, None], points[list(SPOTS)] * (1, -1), 0.0) @ (1, 1j)
     weights, lean = seen / SPREADS**2, _lean(points)
@@ -116,6 +131,8 @@ def _fit(points: Points, places: Places, *, radius: float | None = None) -> Head
         factors, centres, errors = _align(turned, goals, weights, radius=radius)
         costs = errors + _unlikely(turned, factors, seen=seen, lean=lean)
         costs += (np.tile(pitches, len(yaws)) / UPRIGHT_PITCH) ** 2
+        if behind:
+            costs += (np.cos(np.repeat(yaws, len(pitches)) / 2) / USUAL_TURN) ** 2
         best = int(costs.argmin())
         yaw, pitch = yaws[best // len(pitches)], pitches[best % len(pitches)]
         step /= 3

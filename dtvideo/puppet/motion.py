@@ -53,6 +53,11 @@ def head_transform(before: HeadPose, after: HeadPose) -> Matrix:
     return _anchored(turn * (after.radius / before.radius), before.centre, after.centre)
 
 
+def is_from_behind(torso: Matrix) -> bool:
+    """Tell whether a torso's map mirrors it: one of the two pictures shows its back."""
+    return bool(np.linalg.det(torso[:, :2]) < 0)
+
+
 def _place_torso(reference: Points, target: Points, scale: float) -> Matrix:
     """Map spine to spine; the width follows shoulders and hips, mirrored when seen from behind."""
     both = known(reference) & known(target)

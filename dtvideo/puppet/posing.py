@@ -10,7 +10,7 @@ from dtvideo.puppet.ball import Face
 from dtvideo.puppet.body import Points, back_to_front, body_scale, points_in
 from dtvideo.puppet.cut import Part, Patch, arm_region, cut_parts, fill_ground
 from dtvideo.puppet.head import Head, find_head
-from dtvideo.puppet.motion import head_transform, part_transforms
+from dtvideo.puppet.motion import head_transform, is_from_behind, part_transforms
 from dtvideo.puppet.skirt import Skirt, find_skirt
 from poses.types import Pose
 
@@ -78,10 +78,14 @@ class Puppet:
         scale = body_scale(self.points, target)
         maps = part_transforms(self.points, target, scale=scale, skirt=self.skirt)
         patches = {name: part.own for name, part in self.parts.items()}
-        held = None if self.head is None else self.head.follow(target, scale)
-        if self.head is not None and held is not None and self.face is not None:
-            maps["head"] = head_transform(self.head.pose, held)
-            patches["head"] = self.face.turned(self.head.pose, held)
+        if self.head is not None and self.face is not None:
+            behind = is_from_behind(maps["torso"])
+            held = self.head.follow(target, scale, behind=behind)
+            if held is None and behind:
+                held = self.head.from_behind(maps["torso"], scale)
+            if held is not None:
+                maps["head"] = head_transform(self.head.pose, held)
+                patches["head"] = self.face.turned(self.head.pose, held)
         names = [name for name in back_to_front(target) if name in patches]
         canvas = np.zeros((size[1], size[0], 4), dtype=np.float32)
         for name in names:

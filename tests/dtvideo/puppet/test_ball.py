@@ -7,6 +7,7 @@ from dtvideo.puppet.cut import Patch
 from dtvideo.puppet.head import HeadPose
 
 SKIN, LINE, SPOT = (0.9, 0.7, 0.6), (0.1, 0.1, 0.1), (0.2, 0.3, 0.8)
+HAIR, HAT = (0.5, 0.4, 0.1), (0.1, 0.8, 0.2)
 CENTRE, RADIUS = np.array((24.0, 22.0)), 18.0
 FRONT = np.eye(3)
 
@@ -53,6 +54,25 @@ def test_a_head_that_turns_far_has_no_hole_and_no_dark_middle(turn: np.ndarray) 
     np.testing.assert_array_equal(pixels[..., 3], head().pixels[..., 3])
     assert pixels[12:29, 12:29, 0].min() > 0.15
     assert np.median(pixels[12:29, 12:29, 0]) > 0.5
+
+
+def test_the_back_of_a_head_has_the_colour_of_its_temples_and_no_face() -> None:
+    pixels = np.zeros((41, 41, 4), np.float32)
+    for radius, colour in ((20, HAIR), (13, SKIN), (3, SPOT)):
+        cv2.circle(pixels, (20, 20), radius, (*colour, 1.0), -1)
+    cv2.ellipse(pixels, (20, 20), (20, 20), 0, 225, 315, (*HAT, 1.0), 6)
+    before, after = (HeadPose(each, CENTRE, RADIUS) for each in (FRONT, turned(yaw=180)))
+    back = Face.of(Patch(pixels, (4, 2))).turned(before, after).pixels
+    np.testing.assert_allclose(
+        back[14:27, 14:27, :3], np.broadcast_to(HAIR, (13, 13, 3)), atol=0.02
+    )
+    np.testing.assert_allclose(back[3, 20, :3], HAT, atol=0.02)
+
+
+def test_of_a_profile_the_hidden_half_shows_no_face_either() -> None:
+    """A spot that looks aside is at the edge; where it was there is skin."""
+    blue = shown(turned(yaw=90))[..., 2] - shown(turned(yaw=90))[..., 0] > 0.3
+    assert not blue[:, :25].any()
 
 
 def test_colours_go_on_beyond_an_outline_without_its_line() -> None:
