@@ -43,6 +43,7 @@ NAMED_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "blue": (0, 0, 255),
 }
 
+POSE_SUFFIXES = (".json", ".bvh")
 SEVERAL_DIGITS = re.compile(r"%\d*d|##")
 COARSE_SCALE = 0.3  # of an IP-Adapter in the place of a subject encoder: about the paper's beta
 
@@ -299,6 +300,8 @@ def _check_sources(job: RenderJob) -> None:
     if (job.driver is None) == (job.poses is None):
         problem = "both a video and --poses are given" if job.driver else "no motion is given"
         raise UsageError("U1", "animate", problem, "give either VIDEO or --poses PATH")
+    if job.driver is not None and job.driver.suffix.lower() in POSE_SUFFIXES:
+        raise UsageError("U1", job.driver, "holds poses, not frames", "give it by --poses")
     if job.background == "driver" and job.driver is None:
         raise UsageError(
             "U1", "--background", "driver needs a driving video", "give VIDEO instead of --poses"

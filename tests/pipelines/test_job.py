@@ -62,6 +62,7 @@ def test_a_value_that_cannot_be_honoured_is_refused_by_its_flag(field, value, fl
         ({"poses": Path("poses/")}, "both a video and --poses"),
         ({"driver": None, "poses": Path("p.json"), "background": "driver"}, "driving video"),
         ({"background": "alpha"}, "cannot hold transparency"),
+        ({"driver": Path("walk.BVH")}, "walk.BVH: holds poses, not frames"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes, told):
