@@ -50,7 +50,7 @@ def test_another_picture_pose_size_or_way_of_looking_is_looked_at_again(job, tmp
 
 def test_a_character_is_encoded_once_for_clips_of_the_same_settings(job, tmp_path):
     def passes(kept, name, **changes):
-        hook = kept.model(job)[0].unet.register_forward_hook(lambda *_: asked.append(1))
+        hook = kept.model(job)[0].unet.register_forward_pre_hook(lambda *_: asked.append(1))
         asked = []
         result = render(replace(job, size=(32, 32), output=tmp_path / name, **changes), kept=kept)
         hook.remove()

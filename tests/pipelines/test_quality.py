@@ -18,6 +18,10 @@ def trial():
 
 @pytest.fixture(scope="module")
 def reference(trial):
+    return reference_of(trial)
+
+
+def reference_of(trial):
     drawn = trial.reference
     mask = drawn.mask.astype(np.float32)
     return Reference(drawn.image, mask, drawn.pose, mask_method="alpha", pose_method="file")
@@ -39,14 +43,22 @@ def truth(trial):
     return [each.image for each in trial.truths]
 
 
-def test_the_truth_is_itself_moves_and_takes_the_poses(trial, reference):
+def test_the_truth_is_itself_and_moves(trial, reference):
     figures = measured(trial, reference, truth(trial))
     assert (figures["blank_frames"], figures["still_frames"]) == ([], [])
     assert figures["identity_delta_e"] < 6
     assert figures["flicker"] > 1
     assert figures["pose"]["detector"] == fitting_detector(reference).name
-    assert figures["pose"]["pck_0.2"] > 0.6
     assert figures["pose"]["looks"] == 6
+
+
+def test_the_truth_takes_the_poses():
+    """Wild stances are found worse, 0.58 of them in two of these four characters."""
+    found = [
+        measured(each, reference_of(each), truth(each))["pose"]["pck_0.2"]
+        for each in toon_trials(4, 6, seed=3)
+    ]
+    assert np.mean(found) > 0.75
 
 
 def test_another_colour_another_pose_and_a_standstill_are_seen(trial, reference):

@@ -35,7 +35,7 @@ def count():
 
     def render(pipeline, shifts=(0, 3), **options):
         passes = []
-        hook = pipeline.unet.register_forward_hook(lambda *_: passes.append(1))
+        hook = pipeline.unet.register_forward_pre_hook(lambda *_: passes.append(1))
         try:
             with pipeline.open(poses=[pose(shift) for shift in shifts], **options) as clip:
                 images = [image for _, image in clip]
