@@ -77,7 +77,7 @@ class Face:
         return Patch(pixels, self.patch.origin)
 
     def _temples(self, places: Places, centre: Point, radius: float) -> Colour | None:
-        """Return the colour of the temples: of hair where any lies there, and never of a hat."""
+        """Return the colour of the temples: of hair where any lies there, not of a hat's crown."""
         down = (places[..., 1] - centre[1]) / radius
         beside = (down > TEMPLES[0]) & (down < TEMPLES[1])
         own = beside & (self.depth > 0) & (self.depth < BORDER * radius)

@@ -89,6 +89,10 @@ class DenoiserTraining:
         if not 0 < self.lessons <= self.chunk_lessons:
             problem = f"is {self.lessons}"
             raise UsageError("M11", "lessons", problem, f"give 1 to {self.chunk_lessons}, a chunk")
+        for name, least in (("pool_chunks", 1), ("workers", 0)):
+            if getattr(self, name) < least:
+                problem = f"is {getattr(self, name)}"
+                raise UsageError("M11", name, problem, f"give at least {least}")
         if self.window % WINDOW_MULTIPLE or self.window < 0:
             remedy = f"give a multiple of {WINDOW_MULTIPLE}, or 0"
             raise UsageError("M11", "window", f"is {self.window}", remedy)

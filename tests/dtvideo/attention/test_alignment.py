@@ -169,3 +169,15 @@ def test_gradients_flow_through_aligned_attention():
         return self_subject_attention(query, key, value, [Source(source, source, 10.0, near)])
 
     assert torch.autograd.gradcheck(attend, (query, key, value))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_gain_is_that_of_square_distances_in_float64(half):
+    """Products are not taken in bfloat16, where squares of hundreds would not cancel."""
+    query, key, weight = places(300), places(200, seed=1), torch.rand(200) + 0.1
+    apart = torch.cdist(query.double(), key.double()).square()
+    share = (weight * (-100 / 2 * apart).exp()).sum(dim=-1) / weight.sum()
+    expected = (-share.log()).clamp(0, math.log(1000.0))
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        found = align(query, key, strength=100.0, weight=weight).log_gain
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-3)

@@ -322,6 +322,13 @@ def test_a_window_off_the_cells_of_the_layers_is_refused(window):
     assert caught.value.code == "M11"
 
 
+@pytest.mark.parametrize(("name", "value"), [("pool_chunks", 0), ("workers", -1)])
+def test_a_number_of_chunks_or_workers_that_cannot_be_is_refused(name, value):
+    with pytest.raises(UsageError, match=f"{name}: is {value}") as caught:
+        replace(TINY, **{name: value})
+    assert caught.value.code == "M11"
+
+
 def test_a_batch_larger_than_its_chunk_is_refused():
     with pytest.raises(UsageError, match="lessons: is 4") as caught:
         replace(TINY, lessons=4)
