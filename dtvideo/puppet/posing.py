@@ -1,6 +1,7 @@
 """Cut a picture once, pose it as often as wanted."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -57,6 +58,10 @@ class Puppet:
         face = Face.of(parts["head"].own) if "head" in parts else None
         return cls(ground, parts, points, find_head(points), face, skirt, detail)
 
+    def without(self, names: Collection[str]) -> "Puppet":
+        """Return the puppet without the parts of these names: where they were, the ground shows."""
+        return replace(self, parts={n: part for n, part in self.parts.items() if n not in names})
+
     def pose(self, target_pose: Pose) -> UInt8[np.ndarray, "h w 4"]:
         """Return the puppet in a pose: RGBA, straight alpha, as large as the reference."""
         canvas = self._compose(target_pose)
@@ -78,7 +83,7 @@ class Puppet:
         scale = body_scale(self.points, target)
         maps = part_transforms(self.points, target, scale=scale, skirt=self.skirt)
         patches = {name: part.own for name, part in self.parts.items()}
-        if self.head is not None and self.face is not None:
+        if self.head is not None and self.face is not None and "head" in self.parts:
             behind = is_from_behind(maps["torso"])
             held = self.head.follow(target, scale, behind=behind)
             if held is None and behind:

@@ -21,7 +21,7 @@ from dtvideo.toon.world.motion import motions, unit
 from dtvideo.toon.world.scene import moved_camera
 from dtvideo.toon.world.stances import relaxed_stance
 
-SCENES, LESSONS, FIGURES = 0x70, 0x1E, 0x4B
+SCENES, LESSONS, FIGURES, GAPS = 0x70, 0x1E, 0x4B, 0x6A
 """Last keys of random draws: what they are for."""
 
 AT_REST = 0.3
@@ -30,6 +30,8 @@ UNSURE = 0.3
 """Part of the references whose key points are a little off, as found ones are."""
 UNSURE_SPREAD = 0.01
 """Standard deviation of how far, in parts of the picture's side."""
+LOST = 0.25
+"""Chance of each part to be missing from a coarse frame that has gaps."""
 
 
 def _scene_keys(seed: int, number: int) -> tuple[int, int]:
@@ -57,18 +59,29 @@ class Lesson:
     caption: str
 
 
-def lesson(seed: int, number: int, *, sequels: int, size: int) -> Lesson:
-    """Draw lesson `number` of an endless sequence of training identities and motions."""
+def lesson(seed: int, number: int, *, sequels: int, size: int, gaps: float = 0.0) -> Lesson:
+    """Draw lesson `number` of an endless sequence of training identities and motions.
+
+    gaps: chance of a coarse frame to lack parts, whatever else is drawn.
+    """
     identity, key = _scene_keys(seed, number)
     scene = sample_scene(identity, key=key)
     rng = np.random.default_rng((seed, number, LESSONS))
     reference = _as_found(scene_drawings(scene, 1, key=key, size=(size, size))[0], rng)
     puppet = Puppet.prepare(reference.image, reference.mask, reference.pose)
     made = []
-    for _ in range(sequels):
+    for place in range(sequels):
         before, frame = moving_pair(scene, rng, size=size)
-        made.append(Sequel(frame, before, puppet.frame(frame.pose)))
+        shown = _with_gaps(puppet, np.random.default_rng((seed, number, place, GAPS)), gaps)
+        made.append(Sequel(frame, before, shown.frame(frame.pose)))
     return Lesson(reference, tuple(made), scene.caption)
+
+
+def _with_gaps(puppet: Puppet, rng: np.random.Generator, gaps: float) -> Puppet:
+    """Return a puppet, some of them without some of their parts."""
+    if rng.random() >= gaps:
+        return puppet
+    return puppet.without([name for name in puppet.parts if rng.random() < LOST])
 
 
 def _as_found(drawing: Drawing, rng: np.random.Generator) -> Drawing:

@@ -56,6 +56,8 @@ class DenoiserTraining:
     """Batches with the coarse frame but no reference, so that each is learnt without the other."""
     no_coarse: float = 0.35
     """Pictures without the coarse frame, besides those of `no_reference`."""
+    gaps: float = 0.0
+    """Coarse frames that lack some parts, which the reference alone can tell then."""
     bare_weight: float = 0.7
     """Weight of a picture without the coarse frame, whose error is several times as large."""
     from_noise: float = 0.85

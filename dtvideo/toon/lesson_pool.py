@@ -110,7 +110,13 @@ class LessonPool:
 
 def _draw(settings: DenoiserTraining, numbers: range, tokenizer: CLIPTokenizer) -> Lessons:
     drawn = (
-        lesson(settings.seed, number, sequels=settings.sequels, size=settings.size)
+        lesson(
+            settings.seed,
+            number,
+            sequels=settings.sequels,
+            size=settings.size,
+            gaps=settings.gaps,
+        )
         for number in numbers
     )
     return stack_lessons([lesson_tensors(each, tokenizer=tokenizer) for each in drawn])

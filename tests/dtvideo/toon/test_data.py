@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dtvideo.puppet import coarse_frame
+from dtvideo.puppet import Puppet, coarse_frame
 from dtvideo.toon.data import _scene_keys, figure_chunk, lesson, moving_pair
 from dtvideo.toon.world import sample_scene, scene_drawings
 
@@ -45,6 +45,23 @@ def test_a_lesson_shows_one_character_and_its_coarse_frames():
         expected = coarse_frame(reference.image, reference.mask, reference.pose, sequel.frame.pose)
         np.testing.assert_array_equal(sequel.coarse, expected)
     assert not np.array_equal(drawn.sequels[0].frame.image, drawn.sequels[1].frame.image)
+
+
+def test_gaps_take_parts_from_coarse_frames_and_nothing_else():
+    """Where a part is missing the ground shows; what is drawn beside stays as it was."""
+    changed = 0
+    for number in range(6):
+        whole, torn = (lesson(0, number, sequels=2, size=48, gaps=gaps) for gaps in (0.0, 1.0))
+        np.testing.assert_array_equal(whole.reference.image, torn.reference.image)
+        ground = Puppet.prepare(torn.reference.image, torn.reference.mask, torn.reference.pose)
+        for sequel, gapped in zip(whole.sequels, torn.sequels, strict=True):
+            np.testing.assert_array_equal(sequel.frame.image, gapped.frame.image)
+            assert (gapped.coarse != sequel.coarse).any()
+            gone = np.abs(gapped.coarse.astype(int) - ground.ground).max(axis=2) == 0
+            kept = np.abs(sequel.coarse.astype(int) - ground.ground).max(axis=2) == 0
+            changed += int((gone & ~kept).sum())
+            assert not (kept & ~gone).any()
+    assert changed > 100
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
