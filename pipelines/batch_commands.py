@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.farm_commands import add_manifest, add_otio
-from pipelines.messages import Messages
+from pipelines.messages import Messages, amount
 
 SOME_FAILED = 6
 INTERRUPTED = 130
@@ -116,7 +116,7 @@ def _check(arguments: argparse.Namespace) -> int:
     clips = _clips(arguments)
     for clip in clips:
         print(f"{clip.name}\t{clip.job.target}")
-    _tell(f"{len(clips)} clips")
+    _tell(amount(len(clips), "clip"))
     return 0
 
 
@@ -140,7 +140,8 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     settings = BatchSettings(arguments.workers, arguments.stall, ray=arguments.ray)
     words = ["--output", str(arguments.output)] if arguments.output else []
     words += ["--allow-outside"] if arguments.allow_outside else []
-    _tell(f"{len(clips)} clips; states, logs and report: {batch_folder(arguments.manifest)}")
+    folder = batch_folder(arguments.manifest)
+    _tell(f"{amount(len(clips), 'clip')}; states, logs and report: {folder}")
     tell = _teller(len(clips) if "done" in which["states"] else None)
     records = run_batch(
         arguments.manifest, clips, settings, tell=tell, begin=lambda pool: _tell(str(pool)), **which
@@ -152,7 +153,7 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
         _tell(f"cancelled, until `dtvideo batch retry`: {', '.join(cancelled)}")
     if not failed:
         return INTERRUPTED if cancelled else 0
-    _tell(f"{len(failed)} of {len(clips)} clips failed:")
+    _tell(f"{len(failed)} of {amount(len(clips), 'clip')} failed:")
     for message, names in by_message(failed).items():
         _tell(f"{message}\n    {', '.join(names)}")
     _tell(f"to render only these again: {retry_command(arguments.manifest, words)}")
@@ -243,7 +244,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if faults:
         return 3
     count = sum(len(read_sidecar(sidecar)["outputs"]) for sidecar in arguments.sidecars)
-    _tell(f"{count} files are as they were made")
+    _tell("1 file is as it was made" if count == 1 else f"{count} files are as they were made")
     return 0
 
 

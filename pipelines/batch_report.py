@@ -15,6 +15,7 @@ from dtvideo.files import atomic_path
 from dtvideo.frame_names import is_folder, without_number
 from pipelines.batch import batch_folder, open_batch
 from pipelines.job_store import STATES, ClipRecord
+from pipelines.messages import amount
 from pipelines.verify import read_sidecar
 
 WIDTH, HEIGHT = 720, 120
@@ -109,10 +110,10 @@ def _summary(records: Sequence[ClipRecord]) -> str:
     )
     frames = sum(record.frames for record in records)
     seconds = sum(record.seconds for record in records)
-    took = f"{frames} frames, {_duration(seconds)} of work"
+    took = f"{amount(frames, 'frame')}, {_duration(seconds)} of work"
     each = [record.seconds / record.frames for record in records if record.frames]
     pace = f", {median(each):.1f} s a frame (median)" if each else ""
-    return f'<p>{len(records)} clips: {told}; {took}{pace}<div class="bar">{bar}</div>'
+    return f'<p>{amount(len(records), "clip")}: {told}; {took}{pace}<div class="bar">{bar}</div>'
 
 
 def retry_command(manifest: Path, words: Sequence[str] = ()) -> str:
@@ -188,7 +189,7 @@ def progress_plot(records: Sequence[ClipRecord]) -> str:
     words = (
         f'<text x="0" y="{HEIGHT + 16}">0 s</text>'
         f'<text x="{WIDTH}" y="{HEIGHT + 16}" text-anchor="end">{_duration(span)}</text>'
-        f'<text x="{WIDTH + 6}" y="10">{len(records)} clips</text>'
+        f'<text x="{WIDTH + 6}" y="10">{amount(len(records), "clip")}</text>'
     )
     size = f'width="{WIDTH}" height="{HEIGHT}"'
     return (
@@ -248,7 +249,8 @@ def _row(record: ClipRecord, folder: Path) -> str:
         for words, doubtful in zip(found.words, found.doubtful, strict=True)
     )
     tries = f'<br><span class="small">{record.tries} tries</span>' if record.tries > 1 else ""
-    frames = f'<br><span class="small">{record.frames} frames</span>' if record.frames else ""
+    count = amount(record.frames, "frame") if record.frames else ""
+    frames = f'<br><span class="small">{count}</span>' if count else ""
     told = record.message if record.state != "failed" else ""  # what failed is told above
     message = f'<br><span class="small">{_text(told)}</span>' if told else ""
     return (

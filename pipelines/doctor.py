@@ -177,7 +177,7 @@ def _try_detector(name: str) -> Finding:
 
     detector = load_detector(name)
     people = detector.detect(np.zeros((64, 64, 3), np.uint8))
-    seen = f"runs on {detector.device}, {len(people)} people in an empty picture"
+    seen = f"runs on {detector.device}, sees {len(people)} in an empty picture"
     return Finding(name, OK if not people else WARN, seen)
 
 

@@ -172,6 +172,16 @@ class OpenJdProgress:
         """Tell something that the user should know."""
         self._say(f"note: {text}")
 
+    @contextmanager
+    def telling_failure(self) -> Iterator[None]:
+        """Tell why a task failed, in the line that a farm shows for it."""
+        try:
+            yield
+        except Exception as error:
+            told = str(error) or type(error).__name__
+            self._say(f"openjd_fail: {' '.join(told.split())}")
+            raise
+
     def _say(self, line: str) -> None:
         self.stream.write(f"{line}\n")
         self.stream.flush()

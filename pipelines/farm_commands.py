@@ -5,8 +5,11 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+from pipelines.messages import amount
 
 
 def add_farm(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +79,7 @@ def _export(arguments: argparse.Namespace) -> int:
     with atomic_path(arguments.file) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(arguments.file)
-    print(f"{len(clips)} clips, one task each", file=sys.stderr)
+    print(f"{amount(len(clips), 'clip')}, one task each", file=sys.stderr)
     return 0
 
 
@@ -90,7 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from pipelines.render import render
 
-    print(render(clip.job, progress).movie, flush=True)
+    with progress.telling_failure() if isinstance(progress, OpenJdProgress) else nullcontext():
+        print(render(clip.job, progress).movie, flush=True)
     return 0
 
 

@@ -69,6 +69,11 @@ class _Handler(logging.Handler):
         self.messages.say("warning", record.getMessage())
 
 
+def amount(count: int, noun: str) -> str:
+    """Return a number of things in words: 1 clip, 3 clips."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def wants_json(words: Sequence[str]) -> bool:
     """Tell whether a command line asks for JSON, also where the rest of it is wrong."""
     pairs = zip(words, [*words[1:], ""], strict=False)

@@ -6,6 +6,7 @@ What a step sees is a function of the settings and the step alone, whoever drew 
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 
 import cv2
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from transformers import CLIPTokenizer
 
+from dtvideo.errors import ResourceError
 from dtvideo.toon.data import lesson
 from dtvideo.toon.denoiser_plan import DenoiserTraining, batch_rows
 from dtvideo.toon.lessons import Lessons, lesson_tensors, stack_lessons
@@ -61,9 +63,17 @@ class LessonPool:
             self._executor.shutdown(cancel_futures=True)
 
     def batch(self, step: int) -> Lessons:
-        """Return the lessons of a step in the order of their numbers, pictures not encoded."""
+        """Return the lessons of a step in the order of their numbers, pictures not encoded.
+
+        Raises: ResourceError F4 when a process that draws was ended from outside.
+        """
         chunks, rows = batch_rows(self.settings, step)
-        self._hold(chunks)
+        try:
+            self._hold(chunks)
+        except BrokenProcessPool as error:
+            problem = "was ended from outside, perhaps for want of memory"
+            remedy = "go on with the same command, with fewer `workers`"
+            raise ResourceError("F4", "a process that draws", problem, remedy) from error
         held: dict[int, list[int]] = {}
         for row in sorted(rows.tolist()):
             chunk, within = divmod(row, self.settings.chunk_lessons)

@@ -134,6 +134,16 @@ def test_progress_is_told_in_openjds_lines():
     assert len(lines) == 102
 
 
+def test_why_a_task_failed_is_told_in_one_line_of_openjd():
+    stream = io.StringIO()
+    with pytest.raises(UsageError), OpenJdProgress(stream).telling_failure():
+        raise UsageError("M11", "--clip", "'a' is no clip", "see dtvideo batch check")
+    assert stream.getvalue().startswith("openjd_fail: error[M11]: --clip: 'a' is no clip")
+    with pytest.raises(MemoryError), OpenJdProgress(stream).telling_failure():
+        raise MemoryError
+    assert stream.getvalue().splitlines()[1:] == ["openjd_fail: MemoryError"]
+
+
 def test_results_of_a_manifest_end_as_their_profile_says(real):
     first, second = load_manifest(real)
     assert (first.job.profile, first.job.target.name) == ("ffv1-master", "one.mkv")

@@ -1,7 +1,9 @@
 from dataclasses import replace
 
+import pytest
 import torch
 
+from dtvideo.errors import ResourceError
 from dtvideo.toon.data import lesson
 from dtvideo.toon.denoiser_plan import DenoiserTraining, batch_rows
 from dtvideo.toon.lesson_pool import LessonPool
@@ -41,6 +43,15 @@ def test_what_processes_draw_ahead_is_what_is_drawn_when_needed():
     expected = batches(SETTINGS, range(7))
     found = batches(replace(SETTINGS, workers=2), range(7))
     assert all(map(same, found, expected))
+
+
+def test_the_end_of_a_drawing_process_is_told():
+    with LessonPool(replace(SETTINGS, workers=1), TOKENIZER) as pool:
+        pool.batch(0)
+        for process in pool._executor._processes.values():
+            process.kill()
+        with pytest.raises(ResourceError, match="fewer `workers`"):
+            list(map(pool.batch, range(30)))
 
 
 def test_a_run_that_goes_on_sees_what_it_would_have_seen():
