@@ -5,7 +5,7 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -54,12 +54,39 @@ class LoadedImage:
     """A picture as the rest of the package wants it.
 
     rgb: upright sRGB, transparent parts over the background; alpha: 0 is transparent, None
-    when the file has none; notices: what a person should know, in plain words.
+    when the file has none; notices: what a person should know, in plain words; room: pixels
+    that were added to the file's picture at its left, top, right and bottom.
     """
 
     rgb: UInt8[np.ndarray, "h w 3"]
     alpha: UInt8[np.ndarray, "h w"] | None = None
     notices: tuple[str, ...] = ()
+    room: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, room included."""
+        height, width = self.rgb.shape[:2]
+        return width, height
+
+    @property
+    def file_size(self) -> tuple[int, int]:
+        """Width and height of the file's picture."""
+        left, top, right, bottom = self.room
+        return self.size[0] - left - right, self.size[1] - top - bottom
+
+    def with_room(
+        self, room: tuple[int, int, int, int], colour: tuple[int, int, int]
+    ) -> "LoadedImage":
+        """Return the picture with ground of a colour added at its left, top, right and bottom."""
+        left, top, right, bottom = room
+        margins = ((top, bottom), (left, right))
+        shape = (self.size[1] + top + bottom, self.size[0] + left + right, 3)
+        rgb = np.full(shape, colour, np.uint8)
+        rgb[top : top + self.size[1], left : left + self.size[0]] = self.rgb
+        alpha = None if self.alpha is None else np.pad(self.alpha, margins)
+        had = (a + b for a, b in zip(self.room, room, strict=True))
+        return replace(self, rgb=rgb, alpha=alpha, room=tuple(had))
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,12 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
         action="store_false",
         help="keep the key points as they were found",
     )
+    group.add_argument(
+        "--no-room",
+        dest="room",
+        action="store_false",
+        help="keep the borders of a cut-out picture, whether arms and legs leave it or not",
+    )
 
 
 def _add_poses(group: argparse._ArgumentGroup) -> None:

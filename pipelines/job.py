@@ -84,6 +84,8 @@ class RenderJob(CharacterJob):
     """Fit the motion to the character's own proportions."""
     smooth: bool = True
     """Smooth the key points over time (zero phase)."""
+    room: bool = True
+    """Add ground around a character that is cut out, for its arms and legs to move in."""
     frames: FrameRange | str | None = None
     """First and last frame of the driver, from 0, both rendered; or a set such as 0-40x2,60."""
     rate: Fraction | None = None

@@ -13,10 +13,10 @@ from pipelines.reference_features import ReferenceFeatures
 PER_CLIP = {
     *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
     *("prompt", "negative_prompt", "seed", "steps", "size", "frames", "rate", "background"),
-    *("profile", "studio", "c2pa_cert", "c2pa_key"),
+    *("profile", "studio", "room", "c2pa_cert", "c2pa_key"),
 }
 """Settings that differ from clip to clip and do not touch the model."""
-OF_REFERENCE = ("reference_detector", "reference_person", "matte", "strict")
+OF_REFERENCE = ("room", "reference_detector", "reference_person", "matte", "strict")
 ROLES = {"reference", "reference pose", "reference mask", "matte"}
 
 

@@ -25,6 +25,7 @@ from pipelines.prepare import (
     prepare_reference,
 )
 from pipelines.progress import Progress
+from pipelines.room import give_room
 from poses.frames import in_words
 from poses.skeleton import BODY18
 from poses.smooth import jitter
@@ -63,10 +64,10 @@ def check_poses(job: RenderJob, progress: Progress) -> tuple[Path, PoseCheck]:
     given = (job.reference, job.driver, job.poses, job.reference_pose, job.reference_mask)
     inputs = [path for path in given if path is not None]
     check_frames(job.target, overwrite=job.overwrite, inputs=inputs)
-    loaded = load_reference(job.reference)
+    loaded = give_room(job, load_reference(job.reference))
     info = open_driver(job, job.driver) if job.driver else None
     size, _ = choose_size(
-        loaded.rgb.shape[1::-1], requested=job.size, native=CHECK_SIDE, multiple=EVEN_MULTIPLE
+        loaded.size, requested=job.size, native=CHECK_SIDE, multiple=EVEN_MULTIPLE
     )
     reference = prepare_reference(job, loaded, size=size)
     driver = prepare_driver(job, info, reference.pose, progress=progress)

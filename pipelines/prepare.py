@@ -142,14 +142,9 @@ def prepare_reference(
     Raises: PoseError R11 when no pose is found and the job is strict; MediaError for the mask.
     """
     seen = reduced(loaded, max(SEARCH_SIDE, *size))
-    mask, mask_method, mask_notices = _reference_mask(job, seen, whole=loaded)
-    given = _given_pose(job, seen)
-    found = people_in_picture(job, seen, mask, given=given)
-    if found.are_several:
-        alone = without_others(seen, found)
-        mask, mask_method, mask_notices = _reference_mask(job, alone, whole=loaded)
+    found, (mask, mask_method, mask_notices) = find_character(job, seen, whole=loaded)
     pose, pose_method, pose_notices = _reference_pose(job, mask, found)
-    placement = place(seen.rgb.shape[1::-1], size)
+    placement = place(seen.size, size)
     return Reference(
         image=fit_and_extend(loaded.rgb, size),
         mask=fit_to(mask, size)[0],
@@ -162,12 +157,26 @@ def prepare_reference(
     )
 
 
+def find_character(
+    job: CharacterJob, seen: LoadedImage, *, whole: LoadedImage
+) -> tuple[People, tuple[Mask, str, tuple[str, ...]]]:
+    """Return who is in a picture, and the mask of the one who is meant: how, and what to tell.
+
+    seen: the picture that is searched, in its pixels; whole: the same, as large as the file has it.
+    Raises: as `prepare_reference`.
+    """
+    mask = _reference_mask(job, seen, whole=whole)
+    found = people_in_picture(job, seen, mask[0], given=_given_pose(job, seen, whole=whole))
+    if found.are_several:
+        mask = _reference_mask(job, without_others(seen, found), whole=whole)
+    return found, mask
+
+
 def reduced(loaded: LoadedImage, side: int) -> LoadedImage:
     """Return a picture that is at most so many pixels long; a smaller one as it is."""
-    size = loaded.rgb.shape[1::-1]
-    if max(size) <= side:
+    if max(loaded.size) <= side:
         return loaded
-    fitted = place(size, (side, side)).fitted_size
+    fitted = place(loaded.size, (side, side)).fitted_size
     alpha = None if loaded.alpha is None else resize(loaded.alpha, fitted)
     return replace(loaded, rgb=resize(loaded.rgb, fitted), alpha=alpha)
 
@@ -202,23 +211,28 @@ def _reference_mask(
             raise MediaError("R11", job.reference, problem, "give --ref-mask FILE")
         return found.mask, found.method, found.notices
     given = load_image(job.reference_mask, background=(0, 0, 0))
-    sizes = given.rgb.shape[1::-1], whole.rgb.shape[1::-1]
+    sizes = given.size, whole.file_size
     if sizes[0] != sizes[1]:
         problem = f"is {sizes[0][0]}x{sizes[0][1]}, the picture {sizes[1][0]}x{sizes[1][1]}"
         raise MediaError("R10", job.reference_mask, problem, "draw it at the picture's size")
-    mask = resize((given.rgb.mean(axis=2) / 255).astype(np.float32), seen.rgb.shape[1::-1])
+    painted = (given.with_room(whole.room, (0, 0, 0)).rgb.mean(axis=2) / 255).astype(np.float32)
+    mask = resize(painted, seen.size)
     if not mask.any():
         raise MediaError("R5", job.reference_mask, "is black all over", "paint the character white")
     return mask, "file", ()
 
 
-def _given_pose(job: CharacterJob, seen: LoadedImage) -> Pose | None:
-    """Return the pose that the job names, at the size of the picture that is searched."""
+def _given_pose(job: CharacterJob, seen: LoadedImage, *, whole: LoadedImage) -> Pose | None:
+    """Return the pose that the job names of the file's picture, in the one that is searched."""
     if job.reference_pose is None:
         return None
-    size = seen.rgb.shape[1::-1]
-    pose = read_pose(job.reference_pose, size=size)
-    return moved(pose, Placement(pose.size, size, size, (0, 0)))
+    pose = read_pose(job.reference_pose, size=whole.file_size)
+    scale = seen.size[0] / whole.size[0], seen.size[1] / whole.size[1]
+    width, height, left, top = (
+        round(length * scale[axis % 2])
+        for axis, length in enumerate((*whole.file_size, *whole.room[:2]))
+    )
+    return moved(pose, Placement(pose.size, seen.size, (width, height), (left, top)))
 
 
 def _reference_pose(

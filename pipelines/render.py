@@ -31,6 +31,7 @@ from pipelines.pose_check import judge
 from pipelines.prepare import load_reference, prepare_driver
 from pipelines.prepared import Prepared
 from pipelines.progress import Progress, SilentProgress
+from pipelines.room import give_room
 from pipelines.sidecar import Sidecar, environment, set_threads
 from pipelines.space import bytes_needed, check_space, free_bytes, in_megabytes
 from pipelines.verify import is_done, read_sidecar
@@ -125,10 +126,11 @@ def _set_up(job: RenderJob, progress: Progress, kept: Kept) -> _Setup:
     loaded, info = _open_inputs(job, sidecar)
     if job.threads is not None:
         set_threads(job.threads)
+    loaded = give_room(job, loaded)
     with sidecar.timed("load model"), progress.stage("load model", None):
         pipeline, sidecar.model = kept.model(job)
     settings = clip_settings(job, pipeline)
-    canvas, notices = choose_canvas(job, pipeline, loaded.rgb.shape[1::-1])
+    canvas, notices = choose_canvas(job, pipeline, loaded.size)
     sidecar.notices.extend((*pipeline.notices, *notices))
     if info is not None and not job.resume:
         frames = len(chosen_indices(job, info.frames))
@@ -197,7 +199,7 @@ def plan(job: RenderJob, progress: Progress | None = None) -> str:
 def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoInfo | None]:
     """Open every input that the job names, so that a wrong one is told before the model loads."""
     loaded = load_reference(job.reference)
-    sidecar.add_input("reference", job.reference, size=list(loaded.rgb.shape[1::-1]))
+    sidecar.add_input("reference", job.reference, size=list(loaded.size))
     info = None
     if job.driver is not None:
         info = open_driver(job, job.driver)
