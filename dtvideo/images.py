@@ -85,8 +85,9 @@ class LoadedImage:
         rgb = np.full(shape, colour, np.uint8)
         rgb[top : top + self.size[1], left : left + self.size[0]] = self.rgb
         alpha = None if self.alpha is None else np.pad(self.alpha, margins)
-        had = (a + b for a, b in zip(self.room, room, strict=True))
-        return replace(self, rgb=rgb, alpha=alpha, room=tuple(had))
+        had = self.room
+        whole = (had[0] + left, had[1] + top, had[2] + right, had[3] + bottom)
+        return replace(self, rgb=rgb, alpha=alpha, room=whole)
 
 
 @dataclass(frozen=True)

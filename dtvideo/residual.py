@@ -6,12 +6,17 @@ z_t + a_t coarse. So the noise in both is the same, the samples differ by `coars
 velocities v = a_t ε - s_t x_0 by s_t coarse. See docs/decisions/0002-residual-coarse-frame.md.
 """
 
+import cv2
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
+from torch.nn import functional
 
 from dtvideo.denoise import Scheduler, noised_input
 from dtvideo.errors import UsageError
+
+NEAR = 1 / 64  # of a picture's longer side: how far from the coarse figure a frame may change
 
 Latents = Float[Tensor, "b c h w"]
 
@@ -47,3 +52,17 @@ def residual_prediction(
         f"predicts {kind!r}, which cannot be told of a residual",
         "use a model that predicts noise, sample or velocity, or --guidance none",
     )
+
+
+def near_figure(
+    cover: Float32[np.ndarray, "ph pw"], *, size: tuple[int, int]
+) -> Float[Tensor, "1 1 h w"]:
+    """Return where a residual counts: 1 for latents on a figure and near it, 0 far from it.
+
+    The ground there is known from the reference; what a model changes of it is noise.
+    cover: how much of each pixel the coarse figure covers; size: height and width in latents.
+    """
+    side = 2 * max(1, round(NEAR * max(cover.shape))) + 1
+    around = cv2.dilate(cover, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    soft = torch.from_numpy(cv2.GaussianBlur(around, (3, 3), 0))[None, None]
+    return functional.adaptive_avg_pool2d(soft, size)

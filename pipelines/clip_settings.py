@@ -27,6 +27,8 @@ class ClipSettings:
     coarse: whether a coarse-conditioned model gets its coarse frames; masked: whether the attention
     to the reference keeps to its mask; reference_posed: whether the reference's own pass sees its
     pose. Each is true but to measure what it is worth.
+    keep_ground: a coarse-conditioned model changes nothing of its coarse frame but the figure there
+    and what is near it.
     shared_noise: share of the starting noise that all frames have in common, 0 to 1.
     cache_memory: bytes that the reference features may take; half of what is free when None.
     rows_apart: the rows of a step pass the model one by one, which takes less memory and more time.
@@ -46,6 +48,7 @@ class ClipSettings:
     coarse: bool = True
     masked: bool = True
     reference_posed: bool = True
+    keep_ground: bool = True
     shared_noise: float = 1.0
     cache_memory: int | None = None
     rows_apart: bool = False

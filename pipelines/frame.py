@@ -22,7 +22,7 @@ from dtvideo.denoise import denoise, first_step, noised_input, prepare_scheduler
 from dtvideo.guidance import Prediction, combination, combine
 from dtvideo.latents import decode_latents, encode_picture, frame_noise, picture_tensor
 from dtvideo.puppet import Puppet
-from dtvideo.residual import residual_prediction, whole_input
+from dtvideo.residual import near_figure, residual_prediction, whole_input
 from dtvideo.seeds import keyed_noise
 from dtvideo.subject import SubjectEncoderAttention
 from pipelines.clip_settings import ClipSettings
@@ -101,7 +101,7 @@ class FrameRenderer:
 
         depth: grey, near is white; told to the frame alone, not to what it attends to.
         """
-        coarse = self._coarse_latents(pose)
+        coarse, near = self._coarse_latents(pose)
         residual = self.pipeline.is_coarse_conditioned
         latents = denoise(
             self._start_noise(state.index),
@@ -121,7 +121,7 @@ class FrameRenderer:
             on_step_end=partial(self._end_step, frame=state.index),
         )
         if coarse is not None and residual:
-            latents = latents + coarse
+            latents = coarse + near * latents
         self.attention.reset(PREVIOUS)
         image = decode_latents(self.pipeline.vae, latents, frame=state.index)
         return image, FrameState(state.index + 1, latents, pose)
@@ -346,16 +346,22 @@ class FrameRenderer:
             return None
         return Puppet.prepare(self.subject.reference, self.subject.mask, self.subject.pose)
 
-    def _coarse_latents(self, pose: Pose) -> Float[Tensor, "1 c lh lw"] | None:
-        """Return the encoded coarse frame of a pose, if there is any.
+    def _coarse_latents(
+        self, pose: Pose
+    ) -> tuple[Float[Tensor, "1 c lh lw"] | None, Float[Tensor, "1 1 lh lw"] | float]:
+        """Return the encoded coarse frame of a pose, if there is any, and where it may change.
 
         Zeros stand for one that is withheld from a coarse-conditioned model: it then makes the
         whole picture.
         """
         if self.puppet is not None:
-            return self._encode(self.puppet.frame(pose))
+            picture, cover = self.puppet.frame_and_cover(pose)
+            latents = self._encode(picture)
+            if not self.settings.keep_ground:
+                return latents, 1.0
+            return latents, near_figure(cover, size=self._latent_size).to(latents)
         refines = self.pipeline.is_coarse_conditioned
-        return torch.zeros_like(self.reference_latents) if refines else None
+        return torch.zeros_like(self.reference_latents) if refines else None, 1.0
 
     def _draw(self, pose: Pose) -> Float[Tensor, "1 3 h w"]:
         return self.pipeline.prepare_pose(pose, self.subject.size)

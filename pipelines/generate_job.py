@@ -58,7 +58,7 @@ class GenerateJob(CharacterJob):
         choices of the guidance, is that of seed 0: their seeds are numbers of frames.
         """
         weight = DRAWN_WEIGHT if is_toon(self.model) else NATURAL_WEIGHT
-        changes = super().clip_changes()
+        changes = super().clip_changes() | {"keep_ground": False}  # words may tell another ground
         return {
             **changes,
             "seed": 0,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from dtvideo.puppet.ball import Face
 from dtvideo.puppet.body import Points, back_to_front, body_scale, points_in
@@ -21,6 +21,7 @@ LARGE = 256  # longest side in pixels of the pictures for which this is worth it
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = Float[np.ndarray, "h w"]
 Canvas = Float[np.ndarray, "h w 4"]
+Cover = Float32[np.ndarray, "h w"]
 Matrix = Float[np.ndarray, "2 3"]
 
 
@@ -71,9 +72,14 @@ class Puppet:
 
     def frame(self, target_pose: Pose) -> Image:
         """Return the puppet in a pose over the reference's ground."""
+        return self.frame_and_cover(target_pose)[0]
+
+    def frame_and_cover(self, target_pose: Pose) -> tuple[Image, Cover]:
+        """Return the same, and how much of each pixel the puppet covers, 0 to 1."""
         canvas = self._compose(target_pose)
         ground = self.ground.astype(np.float32) / 255
-        return _to_bytes(canvas[..., :3] + ground * (1 - canvas[..., 3:]))
+        frame = _to_bytes(canvas[..., :3] + ground * (1 - canvas[..., 3:]))
+        return frame, canvas[..., 3]
 
     def _compose(self, target_pose: Pose) -> Canvas:
         """Lay the guessed shapes first and the parts' own pixels over them, back to front."""

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from scipy.ndimage import binary_dilation
 
 from dtvideo.guidance import GuidanceSettings
 from dtvideo.latents import decode_latents, encode_picture, frame_noise, picture_tensor
 from dtvideo.puppet import Puppet
+from dtvideo.residual import near_figure
 from dtvideo.toon.model import build_scheduler
 from pipelines.animate import AnimationPipeline, ClipSettings
 from pipelines.job import RenderJob
@@ -66,6 +68,39 @@ def test_a_model_that_adds_nothing_gives_the_coarse_frame_back():
     assert np.abs(made.astype(int) - expected).max() <= 1
 
 
+def test_far_from_the_figure_the_coarse_frame_stays():
+    pipeline = coarse_pipeline("sample")
+    picture, mask = character()
+    puppet = Puppet.prepare(picture, mask, pose(0))
+    coarse, cover = puppet.frame_and_cover(pose(3))
+    np.testing.assert_array_equal(coarse, puppet.frame(pose(3)))
+    expected = encode_picture(pipeline.vae, coarse, device=torch.device("cpu"))
+    given = {"reference": picture, "mask": mask, "reference_pose": pose(0), "poses": [pose(3)]}
+
+    def changed(**settings):
+        plain = ClipSettings(steps=1, guidance=GuidanceSettings("none"), **settings)
+        with pipeline.open(**given, settings=plain) as clip:
+            next(iter(clip))
+            return ((clip.state.latents - expected).abs() > 1e-6).any(dim=1)[0]
+
+    figure = cover.reshape(SIDE // 2, 2, SIDE // 2, 2).max(axis=(1, 3)) > 0
+    near = binary_dilation(figure, iterations=2)
+    found = changed().numpy()
+    assert found[figure].all()
+    assert not found[~near].any()
+    assert (~near).sum() > 50
+    assert changed(keep_ground=False).all()
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_near_reaches_so_many_parts_of_the_picture_whatever_its_size(scale):
+    cover = np.zeros((64 * scale, 64 * scale), np.float32)
+    cover[: 8 * scale] = 1
+    (row,) = near_figure(cover, size=(64, 64))[0, 0, :, :1].T
+    assert row[:9].min() > 0.7
+    assert row[11:].max() == 0
+
+
 def test_a_start_with_hardly_any_noise_gives_the_coarse_frame(tmp_path):
     """A model without channels for the coarse frame: only the start can bring it in."""
     pipeline = AnimationPipeline(**tiny_components())
@@ -121,7 +156,12 @@ def test_guidance_leads_away_from_a_picture_without_reference_and_coarse_frame(
     picture, mask = character()
     only_unreferenced = GuidanceSettings(reference_scale=0.0, reference_probability=1.0)
     settings = ClipSettings(
-        steps=4, seed=7, guidance=only_unreferenced, reference_weight=weight, previous_weight=0.0
+        steps=4,
+        seed=7,
+        guidance=only_unreferenced,
+        reference_weight=weight,
+        previous_weight=0.0,
+        keep_ground=False,
     )
     given = {"reference": picture, "mask": mask, "reference_pose": pose(0), "poses": [pose(3)]}
     with pipeline.open(**given, settings=settings) as clip:
@@ -140,7 +180,9 @@ def test_the_average_mixes_the_same_prediction_without_reference_and_coarse_fram
 
     def frame(mode):
         guidance = GuidanceSettings(mode, 3.0, 2.0, 0.5)
-        settings = ClipSettings(steps=1, seed=7, guidance=guidance, previous_weight=0.0)
+        settings = ClipSettings(
+            steps=1, seed=7, guidance=guidance, previous_weight=0.0, keep_ground=False
+        )
         with pipeline.open(**given, negative_prompt="blurred", settings=settings) as clip:
             next(iter(clip))
             return clip.state.latents
