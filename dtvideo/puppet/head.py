@@ -6,6 +6,7 @@ Directions are (right, up, to the viewer); points are pixels, y down.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float
@@ -37,6 +38,7 @@ LEAST_SEEN = 2  # points of the face, without which nothing is told
 FIRST_STEP = np.radians(10)  # of the search in yaw
 PITCHES = np.radians(np.arange(-60, 61, 15))
 ROUNDS = 4  # of it, each three times as fine
+KEPT = 64  # answers of the search
 
 Places = Float[np.ndarray, "6 3"]
 Turns = Float[np.ndarray, "k 3 3"]
@@ -112,6 +114,26 @@ def head_centre(points: Points) -> Point:
 
 def _fit(
     points: Points, places: Places, *, radius: float | None = None, behind: bool = False
+) -> HeadPose | None:
+    """Return what `_search` finds; the last answers are kept.
+
+    A frame asks for its head and the reference's again and again: for the puppet, and for each
+    grid of the attention.
+    """
+    told = (np.ascontiguousarray(each, np.float64).tobytes() for each in (points, places))
+    return _searched(*told, radius=radius, behind=behind)
+
+
+@lru_cache(maxsize=KEPT)
+def _searched(
+    points: bytes, places: bytes, *, radius: float | None, behind: bool
+) -> HeadPose | None:
+    seen, own = np.frombuffer(points).reshape(-1, 2), np.frombuffer(places).reshape(-1, 3)
+    return _search(seen, own, radius=radius, behind=behind)
+
+
+def _search(
+    points: Points, places: Places, *, radius: float | None, behind: bool
 ) -> HeadPose | None:
     """Return the turn, centre and (unless given) radius that bring places onto points best.
 

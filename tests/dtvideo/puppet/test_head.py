@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dtvideo.puppet.body import points_in
-from dtvideo.puppet.head import SPOTS, USUAL_PLACES, find_head, head_centre
+from dtvideo.puppet.head import SPOTS, USUAL_PLACES, _searched, find_head, head_centre
 from dtvideo.toon.world import sample_scene
 from dtvideo.toon.world.canvas import Canvas
 from dtvideo.toon.world.draw import key_points
@@ -155,3 +155,14 @@ def test_heads_of_drawn_characters_are_followed_from_behind() -> None:
         middles.append(np.linalg.norm(np.nanmean(points[[RIGHT_EAR, LEFT_EAR]], axis=0) - centre))
     assert np.mean(followed) < 2
     assert np.mean(middles) > 3 * np.mean(followed)
+
+
+def test_a_head_that_is_asked_for_again_is_not_searched_again():
+    points = turned(20)
+    _searched.cache_clear()
+    first = head_centre(points)
+    again = head_centre(points.copy())
+    moved = head_centre(points + (3.0, 0.0))
+    assert _searched.cache_info()[:2] == (1, 2)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(moved, first + (3.0, 0.0), atol=1e-6)
