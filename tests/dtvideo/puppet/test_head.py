@@ -158,11 +158,11 @@ def test_heads_of_drawn_characters_are_followed_from_behind() -> None:
 
 
 def test_a_head_that_is_asked_for_again_is_not_searched_again():
-    points = turned(20)
+    points, aside = turned(20), np.array((3.0, 0.0))
     _searched.cache_clear()
     first = head_centre(points)
     again = head_centre(points.copy())
-    moved = head_centre(points + (3.0, 0.0))
+    moved = head_centre(points + aside)
     assert _searched.cache_info()[:2] == (1, 2)
     np.testing.assert_array_equal(first, again)
-    np.testing.assert_allclose(moved, first + (3.0, 0.0), atol=1e-6)
+    np.testing.assert_allclose(moved, first + aside, atol=1e-6)
