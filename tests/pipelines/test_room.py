@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ from dtvideo.images import LoadedImage, load_image, save_png
 from dtvideo.toon.world import HELD_OUT_IDENTITIES, sample_scene, scene_drawings
 from pipelines.job import RenderJob
 from pipelines.prepare import find_character, prepare_reference
+from pipelines.render import plan
 from pipelines.room import give_room, room_to_move
 from poses.io import write_clip
 from poses.types import Pose, PoseSequence
@@ -135,3 +137,20 @@ def test_room_is_added_to_what_was_added_before():
 def test_a_loaded_file_has_no_room_of_its_own(tmp_path):
     save_png(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
     assert load_image(tmp_path / "a.png").file_size == (30, 20)
+
+
+def test_a_render_has_the_room_and_tells_it_unless_it_shall_not(drawing, tmp_path):
+    left, top, right, bottom = box_of(drawing)
+    save_png(tmp_path / "hero.png", drawing.rgba[top:bottom, left:right])
+    size = (int(right - left), int(bottom - top))
+    body = np.stack([body_in(drawing, left, top)] * 2)
+    write_clip(PoseSequence(body=body, size=size, rate=Fraction(8)), tmp_path / "motion.json")
+    job = RenderJob(reference=tmp_path / "hero.png", poses=tmp_path / "motion.json")
+    shapes = {}
+    for room in (True, False):
+        told = plan(replace(job, room=room, output=tmp_path / "a.mp4"))
+        width, height = map(int, re.search(r"of (\d+)x(\d+) at", told).groups())
+        shapes[room] = width / height
+        assert ("room to move is added" in told) is room
+    assert shapes[False] == pytest.approx(size[0] / size[1], rel=0.1)
+    assert shapes[True] > 1.25 * shapes[False]
