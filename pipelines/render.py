@@ -19,7 +19,7 @@ from pipelines.base import AnimationBase
 from pipelines.character_job import plain
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
-from pipelines.deliver import check_inputs, check_outputs, has_sound, is_there, plates, publish
+from pipelines.deliver import check_inputs, check_outputs, has_sound, is_there, plates, publish, written
 from pipelines.enlarge import Canvas, Enlarger, choose_canvas
 from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob
@@ -94,7 +94,8 @@ def render(job: RenderJob, progress: Progress | None = None, *, kept: Kept | Non
     with open_work(job) as work:
         setup = _set_up(job, progress, kept)
         sidecar = setup.sidecar
-        if job.resume and is_done(job.beside(".json"), sidecar.recipe_hash):
+        first = written(job, job.target, 1)[0]
+        if job.resume and is_done(job.beside(".json"), sidecar.recipe_hash, result=first):
             frames = read_sidecar(job.beside(".json"))["frames"]["count"]
             return _result(job, sidecar, frames=frames, start=start, done_before=True)
         if not work.is_publishing:
@@ -222,7 +223,7 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
         ("matte", Path(job.matte) if job.matte and Path(job.matte).is_file() else None),
     ):
         if path is not None:
-            if role != "poses":
+            if not path.is_dir():
                 check_input(path)
             sidecar.add_input(role, path)
     return loaded, info

@@ -96,7 +96,8 @@ def _told_job(told: Mapping[str, Any], beside: Path) -> Job:
     settings = told["recipe"]["job"]
     if "count" in settings:
         return GenerateJob(**settings_from_plain(GenerateJob, settings, beside=beside))
-    return replace(job_from_plain(settings, beside=beside), resume=False)
+    job = job_from_plain(settings, beside=beside)
+    return replace(job, resume=False, skip_existing=False)
 
 
 def _make(job: Job, progress: Progress) -> Path:

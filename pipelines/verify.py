@@ -44,9 +44,15 @@ def find_faults(sidecar: Path) -> list[str]:
     return faults
 
 
-def is_done(sidecar: Path, recipe_hash: str) -> bool:
-    """Tell whether a result is there, whole, and made by the recipe of that hash."""
+def is_done(sidecar: Path, recipe_hash: str, *, result: Path) -> bool:
+    """Tell whether a result is there, whole, and made by the recipe of that hash.
+
+    result: a file of it, for results of several kinds share a side-car.
+    """
     try:
-        return read_sidecar(sidecar).get("recipe_hash") == recipe_hash and not find_faults(sidecar)
-    except MediaError:
+        told = read_sidecar(sidecar)
+        outputs = {(sidecar.parent / output["path"]).resolve() for output in told["outputs"]}
+        same = told.get("recipe_hash") == recipe_hash and result.resolve() in outputs
+        return same and not find_faults(sidecar)
+    except (MediaError, KeyError):
         return False

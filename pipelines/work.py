@@ -30,6 +30,8 @@ class Work:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.frames = FrameStore(folder / FRAMES)
+        self.is_ours = False
+        """Whether what lies here was made by this run, or by an earlier one in the same way."""
 
     @property
     def is_publishing(self) -> bool:
@@ -51,6 +53,7 @@ class Work:
         if self.is_begun:
             different = differences(read_recipe(path), recipe)
             if not different:
+                self.is_ours = True
                 return
             if not again:
                 problem = f"was begun otherwise: {'; '.join(different)}"
@@ -58,6 +61,7 @@ class Work:
                 raise UsageError("B10", self.folder, problem, remedy)
         self.clear()
         write_json(path, recipe)
+        self.is_ours = True
 
     def staged(self, target: Path) -> Path:
         """Return where a result is built before it is put into place."""
@@ -88,7 +92,8 @@ def open_work(job: RenderJob) -> Iterator[Work]:
     """Hold the work folder of a job; it goes when the block ends well.
 
     It stays, to go on from, when frames are done and the end was no fault of the inputs: an
-    interruption, a full disk, a bug. Folders that were made for it go where nothing came of it.
+    interruption, a full disk, a bug; and when this run was refused before it went on with the
+    frames of an earlier one. Folders that were made for it go where nothing came of it.
     Raises: OutputError F5 when another run holds it, F7 when an earlier run has left frames and
     the job says neither `resume` nor `overwrite`; ResourceError F3 where nothing can be written.
     """
@@ -101,7 +106,7 @@ def open_work(job: RenderJob) -> Iterator[Work]:
             try:
                 yield work
             except BaseException as error:
-                if work.frames.is_empty or not _may_go_on(error):
+                if work.frames.is_empty or (work.is_ours and not _may_go_on(error)):
                     work.clear()
                 raise
             work.clear()

@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import cli
-from dtvideo.errors import MediaError
+from dtvideo.errors import MediaError, OutputError
 from pipelines.job import job_from_plain
 from pipelines.progress import SilentProgress
 from pipelines.render import RenderJob, render
@@ -155,6 +155,17 @@ def test_frames_that_differ_are_told(made, tmp_path):
     assert again.describe().startswith("1 of 2 frames differ, first 1; torch was 1.0, is ")
 
 
+def test_a_clip_that_would_have_been_skipped_is_made_again_all_the_same(made, tmp_path):
+    told = json.loads(made.sidecar.read_text())
+    told["recipe"]["job"]["skip_existing"] = True
+    made.sidecar.write_text(json.dumps(told))
+    copy = tmp_path / "y.mp4"
+    copy.write_bytes(made.movie.read_bytes())
+    with pytest.raises(OutputError, match="exists"):
+        replay(made.sidecar, copy, overwrite=False, progress=SilentProgress())
+    assert replay(made.sidecar, copy, overwrite=True, progress=SilentProgress()).different == ()
+
+
 def test_another_input_is_refused(made, tmp_path):
     (tmp_path / "hero.png").write_bytes(b"another")
     with pytest.raises(
@@ -167,12 +178,13 @@ def test_another_input_is_refused(made, tmp_path):
 def test_changed_and_missing_outputs_are_found(made):
     recipe = read_sidecar(made.sidecar)["recipe_hash"]
     assert find_faults(made.sidecar) == []
-    assert is_done(made.sidecar, recipe)
+    assert is_done(made.sidecar, recipe, result=made.movie)
+    assert not is_done(made.sidecar, recipe, result=made.movie.with_suffix(".webm"))
     made.movie.write_bytes(b"x")
     made.sheet.unlink()
     told = ["x.mp4 has changed since it was made", "x.sheet.png is missing"]
     assert find_faults(made.sidecar) == told
-    assert not is_done(made.sidecar, recipe)
+    assert not is_done(made.sidecar, recipe, result=made.movie)
 
 
 def test_verifying_answers_also_when_all_is_well(made, capsys):

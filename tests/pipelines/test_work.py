@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from dtvideo import files
-from dtvideo.errors import OutputError, ResourceError, UsageError
+from dtvideo.errors import ModelError, OutputError, ResourceError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.video import probe
 from pipelines.render import render
@@ -22,6 +22,10 @@ OPERATIONS = 115
 def job(job, tmp_path):
     (tmp_path / "out").mkdir()
     return replace(job, output=tmp_path / "out" / "x.mp4")
+
+
+def frames_kept(job):
+    return len(list((job.beside(".work") / "frames").glob("*.png")))
 
 
 def hashes(job):
@@ -106,8 +110,17 @@ def test_b10_another_recipe_does_not_go_on_with_these_frames(job):
         render(replace(job, seed=1, resume=True))
     assert caught.value.code == "B10"
     assert not job.target.exists()
+    assert frames_kept(job) == 1
     render(replace(job, seed=1, resume=True, overwrite=True))
     assert probe(job.target).frames == 4
+
+
+def test_f7_another_kind_of_result_is_not_taken_for_the_one_that_is_there(job):
+    """Both have the side-car x.json."""
+    render(job)
+    with pytest.raises(OutputError, match="exists"):
+        render(replace(job, output=job.target.with_suffix(".webm"), resume=True))
+    assert render(replace(job, resume=True)).done_before
 
 
 def test_b10_another_version_does_not_go_on_with_these_frames(job):
@@ -118,6 +131,16 @@ def test_b10_another_version_does_not_go_on_with_these_frames(job):
     recipe.write_text(json.dumps(told))
     with pytest.raises(UsageError, match=r"torch was 1\.0, is \d"):
         render(replace(job, resume=True))
+    assert frames_kept(job) == 1
+
+
+def test_b10_a_run_that_is_refused_before_it_goes_on_keeps_the_frames(job, tmp_path):
+    stopped(job, 1, KeyboardInterrupt())
+    with pytest.raises(ModelError):
+        render(replace(job, model=str(tmp_path / "away"), resume=True))
+    assert frames_kept(job) == 1
+    render(replace(job, resume=True))
+    assert probe(job.target).frames == 4
 
 
 def test_f9_a_damaged_frame_is_rendered_again(job):
