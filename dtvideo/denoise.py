@@ -27,11 +27,13 @@ def prepare_scheduler(
 ) -> Scheduler:
     """Return a fresh scheduler of the same configuration, set to a number of steps.
 
+    PNDM is set to go without its Runge-Kutta steps, which cannot be begun in the middle.
     Raises: UsageError M11 when the scheduler cannot take that many steps.
     """
     if steps < 1:
         raise UsageError("M11", "steps", f"is {steps}", "give at least 1")
-    fresh = type(scheduler).from_config(scheduler.config)
+    options = {"skip_prk_steps": True} if "skip_prk_steps" in scheduler.config else {}
+    fresh = type(scheduler).from_config(scheduler.config, **options)
     try:
         fresh.set_timesteps(steps, device=device)
     except ValueError as error:
@@ -44,13 +46,16 @@ def prepare_scheduler(
 def first_step(scheduler: Scheduler, strength: float) -> int:
     """Return where denoising begins when the start holds `strength` of noise, 1 being all.
 
+    The pass that PNDM adds to its first step is left out with that step.
     Raises: UsageError M11 for a strength outside (0, 1].
     """
     if not 0 < strength <= 1:
         raise UsageError("M11", "strength", f"is {strength}", "give a number above 0, up to 1")
     steps: int = scheduler.num_inference_steps
     order: int = getattr(scheduler, "order", 1)
-    return (steps - steps_made(steps, strength)) * order
+    left_out = steps - steps_made(steps, strength)
+    extra = max(0, len(scheduler.timesteps) - steps) if order == 1 and left_out else 0
+    return left_out * order + extra
 
 
 def steps_made(steps: int, strength: float) -> int:
@@ -101,6 +106,8 @@ def denoise(
         prediction = predict(scheduler.scale_model_input(latents, timestep), timestep, step)
         generator = keyed_generator(seed, "step", frame, step)
         latents = _step(scheduler, prediction, timestep, latents=latents, generator=generator)
+        if step == begin > 0:
+            _pass_over_repeat(scheduler)
         check_finite(latents, frame=frame, step=step)
         if on_step_end is not None:
             latents = on_step_end(step, timestep, latents)
@@ -129,6 +136,12 @@ def _begin(scheduler: Scheduler, noise: Tensor, *, start: Tensor | None, step: i
     return noisy
 
 
+def _pass_over_repeat(scheduler: Scheduler) -> None:
+    """Tell a PNDM scheduler that was begun in the middle not to take its first step twice."""
+    if hasattr(scheduler, "plms_timesteps"):
+        scheduler.counter += 1
+
+
 def _step(
     scheduler: Scheduler,
     prediction: Tensor,
@@ -137,14 +150,17 @@ def _step(
     latents: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """Take one step; the schedulers that draw noise in it get the generator."""
+    """Take one step; the schedulers that draw noise in it get the generator.
+
+    Raises: UsageError M11 when the scheduler cannot take the model's kind of prediction.
+    """
     draws = "generator" in inspect.signature(scheduler.step).parameters
     options = {"generator": generator} if draws else {}
     try:
         following: Tensor = scheduler.step(
             prediction, timestep, latents, return_dict=False, **options
         )[0]
-    except NotImplementedError as error:
+    except (NotImplementedError, ValueError) as error:
         raise UsageError(
             "M11",
             "scheduler",

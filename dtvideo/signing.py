@@ -3,10 +3,13 @@
 import json
 import mimetypes
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from dtvideo import __version__
 from dtvideo.errors import UsageError
@@ -21,6 +24,8 @@ SIGNABLE = {
     ".gif": "image/gif",
 }
 """Media types that C2PA can be embedded in, by suffix."""
+CALLED_BY_C2PA = {"image/mpo": "image/jpeg"}
+"""What C2PA knows under another name: pictures of several JPEGs, as cameras write them."""
 CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 """Signing algorithms of C2PA by the elliptic curve of the key."""
 
@@ -65,23 +70,18 @@ def sign_file(
     """Sign a finished file in place: made by a model, from these ingredients.
 
     suffix: of the result's name, where the file has another one. Ingredients of kinds that C2PA
-    does not know are left out; a thumbnail of those that it does know is embedded.
+    does not know, or that it cannot read, are left out; a thumbnail of the others is embedded.
     Raises: UsageError M1, S1 as `Credentials.signer`; S2 for a kind of file that cannot be signed.
     """
     c2pa = open_c2pa()
     kind = SIGNABLE.get((suffix or path.suffix).lower())
     if kind is None:
         raise UsageError("S2", path, "cannot be signed", f"give one of {', '.join(SIGNABLE)}")
-    builder = c2pa.Builder(json.dumps(_manifest(title, source_type)))
-    known = set(c2pa.Builder.get_supported_mime_types())
-    for ingredient in ingredients:
-        media_type, _ = mimetypes.guess_type(ingredient.name)
-        if media_type in known:
-            told = json.dumps({"title": ingredient.name, "relationship": "inputTo"})
-            with ingredient.open("rb") as file:
-                builder.add_ingredient(told, media_type, file)
     with atomic_path(path) as temporary, path.open("rb") as source, temporary.open("w+b") as target:
         try:
+            builder = c2pa.Builder(json.dumps(_manifest(title, source_type)))
+            for ingredient in ingredients:
+                _add_ingredient(builder, ingredient)
             builder.sign(credentials.signer, kind, source, target)
         except c2pa.C2paError as error:
             raise _refused(credentials.certificates, error) from error
@@ -93,6 +93,27 @@ def open_c2pa() -> Any:
     Raises: UsageError M1 when it is not installed.
     """
     return require("c2pa", subject="--c2pa-cert", install="'dtvideo[studio]'", error=UsageError)
+
+
+def _add_ingredient(builder: Any, path: Path) -> None:
+    """Add a file that the result was made from, unless C2PA does not know or cannot read it."""
+    media_type = _media_type(path)
+    if media_type not in builder.get_supported_mime_types():
+        return
+    told = json.dumps({"title": path.name, "relationship": "inputTo"})
+    with suppress(OSError, open_c2pa().C2paError), path.open("rb") as file:
+        builder.add_ingredient(told, media_type, file)
+
+
+def _media_type(path: Path) -> str | None:
+    """Return the media type of a file: a picture's by its content, of others by the name."""
+    by_name, _ = mimetypes.guess_type(path.name)
+    try:
+        with Image.open(path) as image:
+            found = image.get_format_mimetype()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        found = None
+    return CALLED_BY_C2PA.get(found, found) if found else by_name
 
 
 def _manifest(title: str, source_type: str) -> dict[str, object]:

@@ -6,12 +6,12 @@ they end. A worker that dies or hangs costs its clip a try; a clip that fails le
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dtvideo.errors import UsageError
+from dtvideo.errors import ResourceError, UsageError
 from dtvideo.lease import hold_lease, is_held
 from pipelines.batch_pool import (
     LocalPool,
@@ -111,7 +111,8 @@ def run_batch(
 ) -> list[ClipRecord]:
     """Render every clip that waits, and return what became of all of them.
 
-    states, names: clips in these states wait again, all of them or those named. Results that are
+    states, names: clips in these states wait again, all of them or those named, and then only those
+    named are rendered. Results that are
     there, whole and made by the same recipe, are not made again. tell: hears of each clip as it
     ends; begin: hears what will render them. worker: what each process runs, as `serve`.
     Raises: OutputError F5 when another run holds the batch; UsageError M11 for an unknown name;
@@ -126,7 +127,8 @@ def run_batch(
         with ExitStack() as stack:
             pool = stack.enter_context(_open_pool(settings, clips, worker, folder))
             begin(pool)
-            run = _Run(store, {clip.name: clip for clip in clips}, settings, folder, tell, pool)
+            by_name = {clip.name: clip for clip in clips}
+            run = _Run(store, by_name, settings, folder, tell, pool, only=frozenset(names))
             stack.callback(run.stop)
             run.until_done()
         return store.records()
@@ -174,12 +176,18 @@ class _Run:
     pool: Pool
     workers: list[_Worker] = field(default_factory=list)
     not_before: dict[str, float] = field(default_factory=dict)
+    only: frozenset[str] = frozenset()
+    """Names of the clips that are rendered; all of them when there are none."""
 
     def until_done(self) -> None:
         """Give out clips until none waits and none runs."""
         while True:
             records = self.store.records()
-            waiting = [record.name for record in records if record.state == "waiting"]
+            waiting = [
+                record.name
+                for record in records
+                if record.state == "waiting" and (not self.only or record.name in self.only)
+            ]
             self._end_cancelled(records)
             self._fill(waiting)
             busy = [worker for worker in self.workers if worker.clip]
@@ -195,10 +203,11 @@ class _Run:
     def stop(self) -> None:
         """End every worker; what each has finished of its clip is kept."""
         for worker in self.workers:
-            if worker.clip:
-                self.store.finish(worker.clip, worker.fence, state="waiting")
             worker.place.ask_to_end()
         for worker in self.workers:
+            if worker.clip:
+                with suppress(ResourceError):  # what is left running waits when the next run begins
+                    self.store.finish(worker.clip, worker.fence, state="waiting")
             worker.place.end(GRACE_SECONDS)
         self.workers.clear()
 

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -58,8 +59,8 @@ def _answer(settings: dict[str, Any], connection: Connection, kept: Any) -> tupl
     except Exception as error:
         if known := explained(error, when_memory_lacks=FEWER):
             return "failed", known.exit_code, str(known)
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        faulthandler.dump_traceback()
+        traceback.print_exc(file=sys.stderr)
+        sys.stderr.flush()
         return "failed", BUG, f"error[X1]: {type(error).__name__}: {error} · a bug; see the log"
     return "done", result.frames, result.seconds, result.done_before
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dtvideo.errors import ResourceError, UsageError
 
+BUSY_SECONDS = 30.0  # to wait for another process that writes
 SCHEMA_VERSION = 1
 STATES = ("waiting", "running", "done", "failed", "cancelled")
 SCHEMA = """
@@ -58,6 +59,8 @@ class JobStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open()
+        except sqlite3.OperationalError as error:  # locked, or not to be written: not damaged
+            raise ResourceError("F3", path, str(error), "see the disk") from error
         except sqlite3.DatabaseError:
             path.replace(path.with_name(f"{path.name}.damaged"))
             self._open()
@@ -69,7 +72,8 @@ class JobStore:
     def take(self, clips: Iterable[tuple[str, str]]) -> None:
         """Take up the clips (name, output) of a manifest; others are forgotten.
 
-        New ones wait, and so do those that a run left running when it died.
+        New ones wait, and so do those that a run left running when it died, and those whose result
+        has another place now.
         """
         with self._writing() as connection:
             names = []
@@ -77,8 +81,10 @@ class JobStore:
                 names.append(name)
                 connection.execute(
                     "INSERT INTO clips (name, position, output, state) VALUES (?, ?, ?, 'waiting')"
-                    " ON CONFLICT (name) DO UPDATE SET position = ?, output = ?",
-                    (name, position, output, position, output),
+                    " ON CONFLICT (name) DO UPDATE SET position = excluded.position,"
+                    " state = CASE WHEN output = excluded.output THEN state ELSE 'waiting' END,"
+                    " output = excluded.output",
+                    (name, position, output),
                 )
             known = {row[0] for row in connection.execute("SELECT name FROM clips")}
             connection.executemany(
@@ -140,12 +146,11 @@ class JobStore:
         A running one ends when the run that renders it looks here.
         """
         wanted = None if names is None else set(names)
-        chosen = [
-            record.name
-            for record in self.records()
-            if record.state in ("waiting", "running") and (wanted is None or record.name in wanted)
-        ]
         with self._writing() as connection:
+            open_ones = [
+                record.name for record in self.records() if record.state in ("waiting", "running")
+            ]
+            chosen = [name for name in open_ones if wanted is None or name in wanted]
             connection.executemany(
                 "UPDATE clips SET state = 'cancelled' WHERE name = ?", [(name,) for name in chosen]
             )
@@ -169,11 +174,16 @@ class JobStore:
         return [ClipRecord(*row) for row in rows]
 
     def _open(self) -> None:
-        self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             problem = f"has version {version}, this dtvideo knows {SCHEMA_VERSION}"
             raise UsageError("F9", self.path, problem, "use the newer dtvideo")
+        if version == SCHEMA_VERSION:
+            (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            return
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(SCHEMA)
         self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

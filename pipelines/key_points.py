@@ -1,12 +1,14 @@
 """Key points on their own: find them in a video, draw them, change their format."""
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dtvideo.errors import UsageError
-from dtvideo.files import check_output
+from dtvideo.errors import OutputError, UsageError
+from dtvideo.files import check_not_input, check_output, explained_write
 from dtvideo.frame_names import frame_path, is_sequence
 from dtvideo.video import VideoLimits, open_writer, probe
 from pipelines.character_job import check_range
@@ -21,6 +23,7 @@ from poses.select import PersonChoice
 from poses.types import PoseSequence
 
 MOST_WORKERS = 64
+OPENPOSE_FILES = "*_keypoints.json"
 
 
 def extract_file(
@@ -90,17 +93,41 @@ def convert_file(
 ) -> Path:
     """Read key points of any format and write them as another; return the new path.
 
-    camera: what of `Camera` is not as usual, for captured motion, that is a BVH file.
-    Raises: UsageError M11 for a format or a camera that cannot be, U1 for a camera without BVH.
+    camera: what of `Camera` is not as usual, for captured motion, that is a BVH file. overwrite:
+    replace what is there; a folder only if it holds nothing but key points.
+    Raises: UsageError M11 for a format or a camera that cannot be, U1 for a camera without BVH;
+    OutputError F7 when the output is there already or is the input; PoseError as `read_poses`.
     """
     if kind not in _WRITERS:
         known = ", ".join(_WRITERS)
         raise UsageError("M11", "--to", f"{kind!r} is unknown", f"give one of {known}")
+    check = _check_folder if kind == "openpose" else check_output
+    check(output, overwrite=overwrite, inputs=[source])
     sequence = read_poses(source, rate=rate, camera=_camera(camera or {}, source))
-    if kind != "openpose":
-        check_output(output, overwrite=overwrite, inputs=[source])
     _WRITERS[kind](sequence, output)
     return output
+
+
+def _check_folder(output: Path, *, overwrite: bool, inputs: list[Path]) -> None:
+    """Refuse a folder for key points that is or holds an input, or may not be replaced.
+
+    Raises: OutputError F7.
+    """
+    check_not_input(output, inputs)
+    if not os.path.lexists(output):
+        return
+    if not output.is_dir():
+        raise OutputError("F7", output, "is not a folder", "give another output")
+    for source in inputs:
+        if output.resolve() in source.resolve().parents:
+            raise OutputError("F7", output, f"holds the input {source}", "give another output")
+    held = list(output.iterdir())
+    if held and not overwrite:
+        raise OutputError("F7", output, "exists already", "add --overwrite or give another output")
+    others = [path.name for path in held if not path.match(OPENPOSE_FILES) or path.is_dir()]
+    if others:
+        problem = f"holds other files than key points: {others[0]}"
+        raise OutputError("F7", output, problem, "give another output")
 
 
 def _camera(chosen: Mapping[str, Any], source: Path) -> Camera | None:
@@ -126,13 +153,40 @@ def check_frames(output: Path, *, overwrite: bool, inputs: list[Path]) -> None:
     check_output(first, overwrite=overwrite, inputs=inputs)
 
 
+def _write_folder(sequence: PoseSequence, path: Path) -> None:
+    """Write OpenPose's files into a folder, instead of one that is there.
+
+    Raises: ResourceError F3 when the old one cannot be moved away; PoseError as `write_openpose`.
+    """
+    if not path.is_dir() or not any(path.iterdir()):
+        write_openpose(sequence, path)
+        return
+    with (
+        explained_write(path),
+        tempfile.TemporaryDirectory(prefix=".dtvideo-", dir=path.resolve().parent) as room,
+    ):
+        made = Path(room) / "made"
+        write_openpose(sequence, made)
+        _exchange(made, path.resolve(), old=Path(room) / "old")
+
+
+def _exchange(made: Path, path: Path, *, old: Path) -> None:
+    """Put a folder in the place of another one, which is moved to `old`, or leave both."""
+    path.rename(old)
+    try:
+        made.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+
+
 def _write_whole_body(sequence: PoseSequence, path: Path) -> None:
     write_coco(sequence, path, whole_body=True)
 
 
 _WRITERS: dict[str, Callable[[PoseSequence, Path], None]] = {
     "clip": write_clip,
-    "openpose": write_openpose,
+    "openpose": _write_folder,
     "coco": write_coco,
     "coco-wholebody": _write_whole_body,
 }

@@ -19,7 +19,15 @@ from pipelines.base import AnimationBase
 from pipelines.character_job import plain
 from pipelines.clip import Clip
 from pipelines.clip_settings import ClipSettings
-from pipelines.deliver import check_inputs, check_outputs, has_sound, is_there, plates, publish, written
+from pipelines.deliver import (
+    check_inputs,
+    check_outputs,
+    has_sound,
+    is_there,
+    plates,
+    publish,
+    written,
+)
 from pipelines.enlarge import Canvas, Enlarger, choose_canvas
 from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob

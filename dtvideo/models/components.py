@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from dtvideo.errors import ModelError
+from dtvideo.errors import ModelError, lacks_memory
 from dtvideo.models.index import read_json
 from dtvideo.models.weights import check_weights, weight_files
 
@@ -60,7 +60,10 @@ def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype, **options:
 
 @contextmanager
 def explained_loading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
-    """Keep loaders quiet, and turn what they say about misfits into a ModelError M5."""
+    """Keep loaders quiet, and turn what they say about misfits into a ModelError M5.
+
+    What says that memory is used up is passed on as it is: the model is not to blame.
+    """
     try:
         with _quiet():
             yield
@@ -68,6 +71,8 @@ def explained_loading(path: Path, remedy: str = "fetch it again") -> Iterator[No
         problem = "lacks weights that its configuration asks for"
         raise ModelError("M5", path, problem, remedy) from error
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
+        if lacks_memory(error):
+            raise
         summary = " ".join(str(error).split())[:300]
         raise ModelError("M5", path, f"cannot be loaded: {summary}", remedy) from error
 

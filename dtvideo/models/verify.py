@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path, PurePosixPath
 
 from dtvideo.errors import ModelError
-from dtvideo.files import sha256_file
+from dtvideo.files import atomic_path, sha256_file
 from dtvideo.models.components import HARMLESS_EXTRAS
 from dtvideo.models.weights import check_safetensors, weight_files
 
@@ -63,10 +63,14 @@ def noted_hash(path: Path) -> str | None:
 
 
 def note_hashes(folder: Path) -> None:
-    """Write the hash of every weight file of a model's folder into its `SHA256SUMS`."""
+    """Write the hash of every weight file of a model's folder into its `SHA256SUMS`, whole or not.
+
+    Raises: ResourceError F3 when the machine cannot write there.
+    """
     files = sorted(folder.rglob("*.safetensors"))
     lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
-    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+    with atomic_path(folder / SUMS) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def check_locked(files: Iterable[Path]) -> None:

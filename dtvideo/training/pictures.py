@@ -3,7 +3,7 @@
 A sample is the files that share a name up to its first dot: `0001.png` (or .jpg, .jpeg, .webp),
 `0001.txt` with the caption, and where they are wanted `0001.depth.png`, grey, near is white, and
 `0001.mask.png`, white on the subject. Shards (.tar) are read in place: the samples of a stream come
-in an order that a stopped run could not go on in.
+in an order that a stopped run could not go on in. Names count within a shard and a folder of it.
 
 In a folder a sample may be a clip, `0001.mp4`: one frame of it is the picture and another one
 shows the subject, so that the subject cannot be had by copying.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -33,6 +33,8 @@ SHUFFLE, FRAMES = 0x5A, 0xF2  # last keys of random draws: what they are for
 CLIPS_OPEN = 4  # at once, each with a process of its own
 
 Image = UInt8[np.ndarray, "h w 3"]
+Key = tuple[str, str]
+"""A sample's name, of a shard with the folder in it, and the shard, empty outside one."""
 
 
 @dataclass(frozen=True)
@@ -83,22 +85,23 @@ class PictureSet:
         describe: Callable[[Image], str] | None = None,
     ) -> None:
         self._estimate, self._describe = estimate, describe
-        self._captions: dict[str, str] = {}
+        self._captions: dict[Key, str] = {}
         self._clips: dict[Path, tuple[ClipReader, ExitStack]] = {}
-        samples: dict[str, dict[str, Portion]] = {}
-        for name, portion in _portions(path):
-            key, _, kind = name.partition(".")
+        samples: dict[Key, dict[str, Portion]] = {}
+        for shard, file, portion in _portions(path):
+            stem, _, kind = file.name.partition(".")
+            key = str(file.with_name(stem)) if stem else "", shard
             samples.setdefault(key, {})[kind.lower()] = portion
-        self.names = sorted(key for key, parts in samples.items() if _kind(parts))
+        self._keys = sorted(key for key, parts in samples.items() if _kind(parts))
         self._samples = samples
-        if not self.names:
+        if not self._keys:
             raise MediaError("V1", path, "holds no pictures", "give a folder of .png and .txt")
         self._needs_layout = needs_layout
-        for name in self.names:
-            self._check(path, name)
+        for key in self._keys:
+            self._check(path, key)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._keys)
 
     def portrait(self, seed: int, number: int, *, size: int) -> Portrait:
         """Return picture `number` of an endless sequence, its middle square at a side of `size`.
@@ -107,8 +110,8 @@ class PictureSet:
         """
         epoch, place = divmod(number, len(self))
         order = np.random.default_rng((seed, epoch, SHUFFLE)).permutation(len(self))
-        name = self.names[order[place]]
-        parts = self._samples[name]
+        key = self._keys[order[place]]
+        parts = self._samples[key]
         kind = _kind(parts)
         assert kind is not None
         if kind in CLIP_KINDS:
@@ -123,12 +126,12 @@ class PictureSet:
             subject=_on_white(subject, mask),
             layout=self._layout(parts, image),
             mask=here,
-            caption=self._caption(name, parts, image),
+            caption=self._caption(key, parts, image),
         )
 
-    def _check(self, path: Path, name: str) -> None:
+    def _check(self, path: Path, key: Key) -> None:
         """Refuse a sample that lacks what nobody gives it."""
-        parts = self._samples[name]
+        parts, name = self._samples[key], _shown(key)
         lacking = {
             CAPTION: "add it, or name a captioner",
             DEPTH: "add it, name a depth_model, or set layout = false",
@@ -157,14 +160,14 @@ class PictureSet:
             return self._estimate(image)
         return np.zeros_like(image)
 
-    def _caption(self, name: str, parts: dict[str, Portion], image: Image) -> str:
+    def _caption(self, key: Key, parts: dict[str, Portion], image: Image) -> str:
         """Return the caption of a sample; one that is made is made once."""
         if CAPTION in parts:
             return parts[CAPTION].read().decode("utf-8", errors="replace").strip()
-        if name not in self._captions:
+        if key not in self._captions:
             assert self._describe is not None
-            self._captions[name] = self._describe(image)
-        return self._captions[name]
+            self._captions[key] = self._describe(image)
+        return self._captions[key]
 
     def _two_frames(self, clip: Path, key: tuple[int, ...]) -> tuple[LoadedImage, LoadedImage]:
         """Return two frames of a clip, chosen by a key; of a clip of one frame that one twice."""
@@ -196,8 +199,14 @@ def _on_white(subject: Image, mask: Float32[np.ndarray, "h w"]) -> Image:
     return np.asarray((subject * share + 255 * (1 - share)).round().astype(np.uint8))
 
 
-def _portions(path: Path) -> Iterator[tuple[str, Portion]]:
-    """Yield every file under a path with its name; of shards, what is in them."""
+def _shown(key: Key) -> str:
+    """Return what a message calls a sample."""
+    name, shard = key
+    return f"{shard}/{name}" if shard else name
+
+
+def _portions(path: Path) -> Iterator[tuple[str, PurePosixPath, Portion]]:
+    """Yield the shard, empty for none, the name in it and the bytes of every file under a path."""
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.is_file())
     else:
@@ -205,13 +214,14 @@ def _portions(path: Path) -> Iterator[tuple[str, Portion]]:
         files = [path]
     for file in files:
         if file.suffix.lower() != ".tar":
-            yield file.name, Portion(file)
+            yield "", PurePosixPath(file.name), Portion(file)
             continue
         try:
             with tarfile.open(file, "r:") as shard:
                 for member in shard:
                     if member.isfile():
-                        yield Path(member.name).name, Portion(file, member.offset_data, member.size)
+                        portion = Portion(file, member.offset_data, member.size)
+                        yield file.name, PurePosixPath(member.name), portion
         except tarfile.TarError as error:
             problem = f"is no whole shard ({error})"
             raise MediaError("V1", file, problem, "give plain .tar files") from None

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dtvideo.errors import ModelError, QualityError, UsageError
+from dtvideo.files import atomic_path
 from dtvideo.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 from poses.requirement import require
 
@@ -79,7 +80,8 @@ def optimise(
     one that was not. Writes `checkpoint.safetensors` and one JSON line per log into `folder`.
     rate_of: for models of which parts learn at rates of their own. on_step: called after each
     step, and its checkpoint.
-    Raises: ModelError as `load_checkpoint`; QualityError M7 when the loss is not finite.
+    Raises: ModelError as `load_checkpoint`; QualityError M7 when the loss or its gradient is not
+    finite, before the weights are moved.
     """
     state = _open_state(module, settings, folder, rate_of or _same_rate)
     path = folder / CHECKPOINT
@@ -137,12 +139,11 @@ def _advance(
     for group in state.optimiser.param_groups:
         group["lr"] = group["factor"] * learning_rate_at(state.step, settings)
     loss, figures = loss_at(state.step)
-    if not math.isfinite(loss.item()):
-        problem = f"is {loss.item()} at step {state.step}"
-        raise QualityError("M7", "the training loss", problem, "lower the learning rate")
+    _check_finite("the training loss", loss.item(), step=state.step)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(state.module.parameters(), settings.gradient_norm)
+    _check_finite("the gradient", float(norm), step=state.step)
     state.optimiser.step()
     state.step += 1
     _update_average(state, settings.average)
@@ -151,6 +152,12 @@ def _advance(
         {"loss": loss.item(), "gradient": float(norm), **figures},
         every=settings.log_every,
     )
+
+
+def _check_finite(name: str, value: float, *, step: int) -> None:
+    if not math.isfinite(value):
+        problem = f"is {value} at step {step}"
+        raise QualityError("M7", name, problem, "lower the learning rate")
 
 
 @torch.no_grad()
@@ -170,7 +177,8 @@ class _Log:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("}\n")]
             kept = [line for line in kept if json.loads(line)["step"] <= since]
-            path.write_text("".join(kept), encoding="utf-8")
+            with atomic_path(path) as temporary:
+                temporary.write_text("".join(kept), encoding="utf-8")
         self._path, self._report, self._board = path, report, board
         self._sums: dict[str, list[float]] = {}
         self._since = time.perf_counter()

@@ -2,7 +2,7 @@
 
 info = probe(path)                      facts, by decoding the whole file once
 for frame in read_frames(info): ...     uint8 (h, w, 3), pose k belongs to frame k
-with open_writer(output, size=..., rate=info.rate, audio_from=info) as writer: ...
+with open_writer(output, size=..., rate=info.rate, audio_from=info.path) as writer: ...
 """
 
 from dtvideo.limits import VideoLimits

@@ -72,11 +72,14 @@ class _Node:
 
 
 def is_bvh(path: Path) -> bool:
-    """Tell whether a file begins as BVH files do, whatever its name."""
-    if not path.is_file():
+    """Tell whether a file begins as BVH files do, whatever its name; one that is unreadable not."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"HIERARCHY")
+    except OSError:
         return False
-    with path.open("rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"HIERARCHY")
 
 
 def read_bvh(path: Path) -> Capture:

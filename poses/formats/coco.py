@@ -74,24 +74,29 @@ def parse_coco(
 
 
 def coco_data(sequence: PoseSequence, *, whole_body: bool) -> dict[str, Any]:
-    """Return a sequence as a COCO data set of one image for each frame, ids from 0."""
+    """Return a sequence as a COCO data set of one image for each frame, ids from 0.
+
+    A frame of which no joint that COCO knows is seen, as where only the neck is, has no annotation.
+    """
     width, height = sequence.size
     images = [
         {"id": frame, "width": width, "height": height, "file_name": f"{frame:012d}.png"}
         for frame in range(len(sequence))
     ]
-    annotations = [
-        _annotation(pose, frame, whole_body=whole_body)
+    people = {
+        frame: whole_body_from_pose(pose) if whole_body else coco17_from_body18(pose.body)
         for frame, pose in enumerate(sequence)
         if pose.body[:, 2].any()
+    }
+    annotations = [
+        _annotation(joints, frame) for frame, joints in people.items() if joints[:, 2].any()
     ]
     limbs = [[start + 1, end + 1] for start, end in COCO17.limbs]
     person = {"id": 1, "name": "person", "keypoints": list(COCO17.joints), "skeleton": limbs}
     return {"images": images, "annotations": annotations, "categories": [person]}
 
 
-def _annotation(pose: Pose, frame: int, *, whole_body: bool) -> dict[str, Any]:
-    joints = whole_body_from_pose(pose) if whole_body else coco17_from_body18(pose.body)
+def _annotation(joints: Joints, frame: int) -> dict[str, Any]:
     known = joints[joints[:, 2] > 0]
     left, top = known[:, :2].min(axis=0)
     width, height = known[:, :2].max(axis=0) - (left, top)

@@ -81,7 +81,7 @@ def to_poses(
 ) -> tuple[list[list[Pose]], tuple[int, int]]:
     """Give frames one canvas and turn normalised values into pixels.
 
-    The canvas is `size`, else the files' own, else, for pixels, the smallest that holds every
+    The canvas is the files' own, else `size`, else, for pixels, the smallest that holds every
     key point. Raises: PoseError P6 when canvases differ or normalised values have none.
     """
     path = frames[0].path

@@ -42,12 +42,17 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON beside the target first and move it there whole.
 
-    Raises: PoseError F3 when the folder cannot be written to.
+    Raises: PoseError F3 when the machine cannot write there: the folder may not be written to,
+    the disk is full, the target is a folder.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+        _write_whole(path, data)
     except OSError as error:
         raise PoseError("F3", path, f"cannot be written ({error.strerror})") from error
+
+
+def _write_whole(path: Path, data: Any) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(data, file, allow_nan=False, separators=(",", ":"))
@@ -130,6 +135,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Read the process's file mode mask without changing it, which other threads would see."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
+    except (OSError, StopIteration):
+        return 0o022

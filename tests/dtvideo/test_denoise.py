@@ -8,6 +8,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
     LCMScheduler,
+    PNDMScheduler,
     UniPCMultistepScheduler,
 )
 
@@ -130,6 +131,44 @@ def test_a_start_is_noised_to_the_first_step_taken(scheduler_class):
     torch.testing.assert_close(seen[0], noised_input(scheduler, TRUTH, noise=NOISE, step=6))
 
 
+def know_the_noise(latents, timestep, step):
+    return NOISE
+
+
+@pytest.mark.parametrize("skip_prk_steps", [False, True])
+@pytest.mark.parametrize("steps", [2, 3, 20])
+@pytest.mark.parametrize("strength", [0.2, 0.5, 0.9])
+def test_pndm_begins_in_the_middle_as_ddim_does(skip_prk_steps, steps, strength):
+    """With a model that knows the noise, both stay on the line between noise and sample."""
+    found, passes = [], []
+    for scheduler_class, options in (
+        (PNDMScheduler, {"skip_prk_steps": skip_prk_steps}),
+        (DDIMScheduler, {"set_alpha_to_one": False}),
+    ):
+        scheduler = prepared(
+            scheduler_class, steps=steps, prediction_type="epsilon", steps_offset=1, **options
+        )
+        found.append(render(scheduler, know_the_noise, start=TRUTH, strength=strength))
+        passes.append(len(scheduler.timesteps) - first_step(scheduler, strength))
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=0)
+    if steps * strength < steps - 0.5:  # a whole run of PNDM takes its first step twice
+        assert passes[0] == passes[1]
+
+
+@pytest.mark.parametrize("skip_prk_steps", [False, True])
+def test_pndm_from_noise_alone_is_left_as_it_is(skip_prk_steps):
+    scheduler = prepared(
+        PNDMScheduler, prediction_type="epsilon", steps_offset=1, skip_prk_steps=skip_prk_steps
+    )
+    assert first_step(scheduler, 1.0) == 0
+    assert len(scheduler.timesteps) == 9
+    expected = NOISE
+    for timestep in scheduler.timesteps:
+        expected = scheduler.step(shrink(expected, None, None), timestep, expected).prev_sample
+    fresh = prepare_scheduler(scheduler, steps=8)
+    assert torch.equal(render(fresh), expected)
+
+
 def test_the_callback_can_change_the_latents():
     calls = []
 
@@ -169,7 +208,8 @@ def test_a_number_of_steps_that_cannot_be_taken_is_refused(steps):
     assert caught.value.code == "M11"
 
 
-def test_a_scheduler_that_cannot_take_samples_is_refused():
-    message = r"scheduler: EulerAncestralDiscreteScheduler cannot serve this model"
+@pytest.mark.parametrize("scheduler_class", [EulerAncestralDiscreteScheduler, PNDMScheduler])
+def test_m11_a_scheduler_that_cannot_take_samples_is_refused(scheduler_class):
+    message = rf"M11.*scheduler: {scheduler_class.__name__} cannot serve this model"
     with pytest.raises(UsageError, match=message):
-        render(prepared(EulerAncestralDiscreteScheduler))
+        render(prepared(scheduler_class))

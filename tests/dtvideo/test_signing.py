@@ -62,6 +62,28 @@ def test_a_signed_result_is_trusted_by_who_trusts_the_root(output, made, chain, 
     assert manifest["ingredients"][0]["relationship"] == "inputTo"
 
 
+def test_ingredients_are_told_by_their_content_and_what_cannot_be_read_is_left_out(chain, tmp_path):
+    """A WebP named .png goes in; a drawing that is none, or a picture that is gone, does not."""
+    path = write(tmp_path / "x.mp4")
+    webp = write(tmp_path / "hero.webp").rename(tmp_path / "hero.png")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(write(tmp_path / "cut.%d.png").with_name("cut.0.png").read_bytes()[:60])
+    drawing = tmp_path / "drawing.tif"
+    drawing.write_bytes(b"nothing drawn")
+    sign_file(
+        path,
+        Credentials(chain[0], chain[1]),
+        title="x",
+        source_type=SOURCE_TYPE,
+        ingredients=[cut, drawing, tmp_path / "gone.png", webp],
+    )
+    state, manifest = read(path, chain[2])
+    assert state == "Trusted"
+    assert [(each["title"], each["format"]) for each in manifest["ingredients"]] == [
+        ("hero.png", "image/webp")
+    ]
+
+
 def test_a_signed_movie_still_plays_while_it_loads_and_a_change_is_seen(chain, tmp_path):
     path = write(tmp_path / "x.mp4")
     sign_file(path, Credentials(chain[0], chain[1]), title="x", source_type=SOURCE_TYPE)

@@ -1,8 +1,10 @@
+import os
 import sqlite3
 
 import pytest
 
 from dtvideo.errors import ResourceError, UsageError
+from pipelines import job_store
 from pipelines.job_store import JobStore
 
 
@@ -50,6 +52,45 @@ def test_only_the_named_clips_wait_again(store):
         store.finish(name, store.claim(name), state="failed", exit_code=3, message="no")
     store.reset(("failed",), ["b"])
     assert states(store) == {"a": "failed", "b": "waiting"}
+
+
+def test_a_result_that_goes_to_another_place_is_made_again(store):
+    for name in ("a", "b"):
+        store.finish(name, store.claim(name), state="done")
+    store.take([("a", "a.mp4"), ("b", "b.v2.mp4")])
+    assert states(store) == {"a": "done", "b": "waiting"}
+    assert store.get("b").output == "b.v2.mp4"
+
+
+def test_f3_a_file_that_another_process_holds_is_not_taken_for_damaged(store, monkeypatch):
+    store.finish("a", store.claim("a"), state="done")
+    monkeypatch.setattr(job_store, "BUSY_SECONDS", 0.1)
+    holder = sqlite3.connect(store.path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    late = JobStore(store.path)
+    assert states(late)["a"] == "done"
+    with pytest.raises(ResourceError, match="locked"):
+        late.reset(("done",))
+    late.close()
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert [path.name for path in store.path.parent.iterdir() if "damaged" in path.name] == []
+
+
+def test_f9_pages_that_are_damaged_are_found_and_put_aside(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    store = JobStore(path)
+    store.take([(f"clip {number}", "x" * 200) for number in range(200)])
+    store.close()
+    data = bytearray(path.read_bytes())
+    data[4096:] = os.urandom(len(data) - 4096)
+    path.write_bytes(data)
+    again = JobStore(path)
+    assert again.records() == []
+    again.take([("a", "a.mp4")])
+    assert again.claim("a") > 0
+    assert (tmp_path / "jobs.sqlite.damaged").exists()
+    again.close()
 
 
 def test_cancelling_takes_what_is_not_ended(store):

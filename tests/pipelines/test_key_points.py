@@ -49,6 +49,52 @@ def test_other_key_points_need_no_camera(capsys, stage, tmp_path):
     assert "dance.json is no BVH file" in told.err
 
 
+def frames_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_f7_an_openpose_folder_that_is_there_is_replaced_only_when_asked(capsys, stage, tmp_path):
+    out = tmp_path / "openpose"
+    words = ("--to", "openpose", "-o", out)
+    assert convert(capsys, stage / "dance.json", *words)[0] == 0
+    long = frames_of(out)
+    take = write_bvh(tmp_path, rest())
+    code, told = convert(capsys, take, *words)
+    assert code == 8
+    assert f"error[F7]: {out}: exists already" in told.err
+    assert frames_of(out) == long
+    code, told = convert(capsys, take, *words, "--overwrite")
+    assert (code, told.out.strip()) == (0, str(out)), told.err
+    assert len(read_poses(out)) == len(read_poses(take))
+    assert len(frames_of(out)) < len(long)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_f7_a_folder_that_holds_more_than_key_points_is_never_replaced(capsys, stage, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "novel.txt").write_text("chapter one")
+    clip = out / "dance.json"
+    clip.write_bytes((stage / "dance.json").read_bytes())
+    for source, naming in (
+        (stage / "dance.json", "holds other files than key points"),
+        (clip, f"holds the input {clip}"),
+    ):
+        code, told = convert(capsys, source, "--to", "openpose", "-o", out, "--overwrite")
+        assert code == 8
+        assert naming in told.err
+    assert sorted(frames_of(out)) == ["dance.json", "novel.txt"]
+
+
+def test_f7_a_file_in_the_place_of_an_openpose_folder_is_refused(capsys, stage, tmp_path):
+    out = tmp_path / "file"
+    out.write_text("mine")
+    code, told = convert(capsys, stage / "dance.json", "--to", "openpose", "-o", out, "--overwrite")
+    assert code == 8
+    assert "is not a folder" in told.err
+    assert out.read_text() == "mine"
+
+
 def extract(capsys, *words):
     code = cli.run(cli.toolbox_parser(), ["poses", "extract", *map(str, words)])
     return code, capsys.readouterr()

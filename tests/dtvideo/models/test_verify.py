@@ -92,6 +92,16 @@ def test_m4_a_changed_byte_is_found_by_the_hash_that_was_noted(model):
         list(verify_model(model))
 
 
+def test_hashes_are_noted_whole_in_a_new_file(model):
+    """Whoever reads the old notes reads on in them: they are never cut in place."""
+    (model / SUMS).write_text("old\n")
+    with (model / SUMS).open() as reader:
+        note_hashes(model)
+        assert reader.read() == "old\n"
+    assert len((model / SUMS).read_text().splitlines()) == 2
+    assert sorted(path.name for path in model.iterdir()) == [SUMS, "unet", "vae"]
+
+
 def test_m4_a_locked_file_must_have_a_noted_hash(model):
     (path,) = (model / "vae").glob("*.safetensors")
     verify_file(path)

@@ -1,5 +1,6 @@
 import multiprocessing
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_a_shard_holds_what_its_folder_held(tmp_path):
     shards.mkdir()
     write_shard(folder, shards / "000.tar")
     one, other = (PictureSet(path, needs_layout=True) for path in (folder, shards))
-    assert one.names == other.names
+    assert len(one) == len(other) == 2
     for number in range(4):
         first, second = (each.portrait(3, number, size=16) for each in (one, other))
         assert first.caption == second.caption
@@ -75,6 +76,30 @@ def test_what_is_not_there_is_named(tmp_path):
     (tmp_path / "blue.txt").unlink()
     with pytest.raises(MediaError, match=r"V1.*lacks blue.txt"):
         PictureSet(tmp_path, needs_layout=False)
+
+
+def test_samples_of_one_name_in_two_shards_or_folders_of_a_shard_are_all_there(tmp_path):
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for name, places in (("000", ("a", "b")), ("001", ("a",))):
+        with tarfile.open(shards / f"{name}.tar", "w") as tar:
+            for place in places:
+                folder = write_samples(tmp_path / name / place)
+                (folder / "red.txt").write_text(f"red of {name} {place}")
+                for file in sorted(folder.glob("red.*")):
+                    tar.add(file, arcname=f"./{place}/{file.name}")
+    pictures = PictureSet(shards, needs_layout=True)
+    assert len(pictures) == 3
+    expected = {"red of 000 a", "red of 000 b", "red of 001 a"}
+    assert by_caption(pictures, count=3).keys() == expected
+
+
+def test_v1_what_a_sample_of_a_shard_lacks_is_named_with_the_shard(tmp_path):
+    folder = write_samples(tmp_path / "plain")
+    (folder / "red.txt").unlink()
+    shard = write_shard(folder, tmp_path / "000.tar")
+    with pytest.raises(MediaError, match=r"V1.*lacks 000\.tar/part/red\.txt"):
+        PictureSet(shard, needs_layout=False)
 
 
 def test_a_broken_shard_is_refused(tmp_path):

@@ -145,6 +145,40 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_m7_a_gradient_that_is_not_finite_moves_no_weight_and_a_mended_run_goes_on(tmp_path, wrong):
+    """The loss is finite, its gradient not, as where a square root is drawn of nothing."""
+
+    def start(*, bad_at: int) -> nn.Module:
+        net = small_net()
+
+        def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+            loss = net(keyed_noise((5, 3), 1, "inputs", step)).square().mean()
+            loss.register_hook(lambda gradient: gradient * (wrong if step == bad_at else 1.0))
+            return loss, {}
+
+        optimise(net, loss_at, SETTINGS, folder=tmp_path, report=quiet)
+        return net
+
+    with pytest.raises(QualityError, match=r"the gradient: is (nan|inf) at step 5") as caught:
+        start(bad_at=5)
+    assert caught.value.code == "M7"
+    kept = load_file(tmp_path / CHECKPOINT)
+    assert all(value.isfinite().all() for value in kept.values())
+    net = start(bad_at=-1)
+    assert all(value.isfinite().all() for value in net.parameters())
+
+
+def test_a_log_that_is_cleaned_when_a_run_goes_on_is_replaced_whole(tmp_path):
+    """Whoever has the old log open reads on in it: it is never cut in place."""
+    run(tmp_path, replace(SETTINGS, steps=4, checkpoint_every=4))
+    before = (tmp_path / LOG).read_text()
+    with (tmp_path / LOG).open() as reader:
+        run(tmp_path)
+        assert reader.read() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CHECKPOINT, LOG]
+
+
 @pytest.mark.parametrize("name", ["steps", "checkpoint_every", "log_every"])
 def test_counts_below_one_are_refused(name):
     with pytest.raises(UsageError, match=f"{name}: is 0"):

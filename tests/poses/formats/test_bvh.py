@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from poses.errors import PoseError
 from poses.formats.bvh import is_bvh, read_bvh
+from poses.io import read_poses
 from tests.captured import BODY, CHANNELS, rest, write_bvh
+
+UNREADABLE = Path("/proc/self/mem")  # a file that opens, of which nobody reads the first byte
 
 
 def test_joints_lie_where_offsets_and_angles_put_them(tmp_path: Path) -> None:
@@ -85,3 +88,11 @@ def test_p6_a_mutilated_file_is_read_or_refused(
     path.write_text("\n".join(lines))
     with suppress(PoseError):
         assert all(np.isfinite(joint).all() for joint in read_bvh(path).joints.values())
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="needs Linux's /proc")
+def test_v1_a_file_that_cannot_be_read_is_no_bvh_file_and_is_told_as_such() -> None:
+    assert not is_bvh(UNREADABLE)
+    with pytest.raises(PoseError) as caught:
+        read_poses(UNREADABLE)
+    assert caught.value.code == "V1"
