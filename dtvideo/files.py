@@ -25,6 +25,10 @@ MACHINE_FAULTS = {
     errno.EMFILE: ("too many files are open", "raise the limit with ulimit -n"),
     errno.ENAMETOOLONG: ("the name is too long", "shorten it"),
     errno.ENOTDIR: ("part of the path is a file, not a folder", "write somewhere else"),
+    errno.EEXIST: (
+        "part of the path is a file or a link that leads nowhere, not a folder",
+        "write somewhere else",
+    ),
 }
 
 
@@ -60,8 +64,14 @@ def explained_write(path: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented UTF-8 JSON, whole or not at all; NaN and Infinity are refused."""
+    """Write indented UTF-8 JSON, whole or not at all.
+
+    The name of a file may hold bytes that are no UTF-8; such text is written with escapes.
+    Raises: ValueError where a number is NaN or infinite; ResourceError F3 as `atomic_path`.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if not _is_utf8(text):
+        text = json.dumps(value, indent=2, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -130,6 +140,14 @@ def _refuse_address(path: Path) -> None:
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _same_file(path: Path, other: Path) -> bool:

@@ -112,9 +112,9 @@ def run_batch(
     """Render every clip that waits, and return what became of all of them.
 
     states, names: clips in these states wait again, all of them or those named, and then only those
-    named are rendered. Results that are
-    there, whole and made by the same recipe, are not made again. tell: hears of each clip as it
-    ends; begin: hears what will render them. worker: what each process runs, as `serve`.
+    named are rendered. Results that are there, whole and made by the same recipe, are not made
+    again. tell: hears of each clip as it ends; begin: hears what will render them. worker: what
+    each process runs, as `serve`.
     Raises: OutputError F5 when another run holds the batch; UsageError M11 for an unknown name;
     ResourceError B4 when no Ray cluster is there or it cannot run a worker.
     """
@@ -201,15 +201,24 @@ class _Run:
             self._end_stalled()
 
     def stop(self) -> None:
-        """End every worker; what each has finished of its clip is kept."""
-        for worker in self.workers:
-            worker.place.ask_to_end()
-        for worker in self.workers:
-            if worker.clip:
-                with suppress(ResourceError):  # what is left running waits when the next run begins
-                    self.store.finish(worker.clip, worker.fence, state="waiting")
-            worker.place.end(GRACE_SECONDS)
-        self.workers.clear()
+        """End every worker, then note what waits again; what a clip has of frames is kept.
+
+        Whatever goes wrong with one of them, the others end too.
+        """
+        with ExitStack() as stack:
+            stack.callback(self.workers.clear)
+            for worker in self.workers:
+                stack.callback(self._let_wait, worker)
+            for worker in self.workers:
+                stack.callback(worker.place.end, GRACE_SECONDS)
+            for worker in self.workers:
+                worker.place.ask_to_end()
+
+    def _let_wait(self, worker: _Worker) -> None:
+        """Note that the clip of a worker waits; what is left running does when a run begins."""
+        if worker.clip:
+            with suppress(ResourceError):
+                self.store.finish(worker.clip, worker.fence, state="waiting")
 
     def _fill(self, waiting: Sequence[str]) -> None:
         """Give each idle worker a clip whose time has come."""

@@ -14,7 +14,7 @@ from dtvideo.errors import MediaError
 from dtvideo.files import atomic_path
 from dtvideo.frame_names import is_folder, without_number
 from pipelines.batch import batch_folder, open_batch
-from pipelines.job_store import STATES, ClipRecord
+from pipelines.job_store import ENDED, STATES, ClipRecord
 from pipelines.messages import amount
 from pipelines.verify import read_sidecar
 
@@ -170,7 +170,9 @@ def _duration(seconds: float) -> str:
 def progress_plot(records: Sequence[ClipRecord]) -> str:
     """Return an SVG of how many clips had ended over time; nothing for fewer than two."""
     ended = sorted(
-        (record.finished, record.state) for record in records if record.finished is not None
+        (record.finished, record.state)
+        for record in records
+        if record.finished is not None and record.state in ENDED
     )
     if len(ended) < 2 or ended[-1][0] == ended[0][0]:
         return ""

@@ -17,6 +17,7 @@ from dtvideo.errors import ResourceError, UsageError
 BUSY_SECONDS = 30.0  # to wait for another process that writes
 SCHEMA_VERSION = 1
 STATES = ("waiting", "running", "done", "failed", "cancelled")
+ENDED = ("done", "failed", "cancelled")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS clips (
     name TEXT PRIMARY KEY,
@@ -52,18 +53,20 @@ class ClipRecord:
 
 
 class JobStore:
-    """The clips of one batch. Only the run that claimed a clip can finish it."""
+    """The clips of one batch. Only the run that claimed a clip can finish it.
+
+    A damaged file is moved aside, and a new one begun.
+    Raises: ResourceError F3 when the file is locked or cannot be written, UsageError F9 when a
+    newer version wrote it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._open()
+            self._open_or_begin_anew()
         except sqlite3.OperationalError as error:  # locked, or not to be written: not damaged
             raise ResourceError("F3", path, str(error), "see the disk") from error
-        except sqlite3.DatabaseError:
-            path.replace(path.with_name(f"{path.name}.damaged"))
-            self._open()
 
     def close(self) -> None:
         """Close the file."""
@@ -72,8 +75,8 @@ class JobStore:
     def take(self, clips: Iterable[tuple[str, str]]) -> None:
         """Take up the clips (name, output) of a manifest; others are forgotten.
 
-        New ones wait, and so do those that a run left running when it died, and those whose result
-        has another place now.
+        New ones wait, and so do those that a run left running when it died, and those that are done
+        but have another place now.
         """
         with self._writing() as connection:
             names = []
@@ -82,7 +85,8 @@ class JobStore:
                 connection.execute(
                     "INSERT INTO clips (name, position, output, state) VALUES (?, ?, ?, 'waiting')"
                     " ON CONFLICT (name) DO UPDATE SET position = excluded.position,"
-                    " state = CASE WHEN output = excluded.output THEN state ELSE 'waiting' END,"
+                    " state = CASE WHEN state = 'done' AND output != excluded.output"
+                    " THEN 'waiting' ELSE state END,"
                     " output = excluded.output",
                     (name, position, output),
                 )
@@ -143,18 +147,12 @@ class JobStore:
     def cancel(self, names: Iterable[str] | None = None) -> list[str]:
         """Cancel clips that wait or run, all of them by default; return their names.
 
-        A running one ends when the run that renders it looks here.
+        A running one ends when the run that renders it looks here; one that ended meanwhile stays
+        as it is.
         """
-        wanted = None if names is None else set(names)
+        wanted = [record.name for record in self.records()] if names is None else names
         with self._writing() as connection:
-            open_ones = [
-                record.name for record in self.records() if record.state in ("waiting", "running")
-            ]
-            chosen = [name for name in open_ones if wanted is None or name in wanted]
-            connection.executemany(
-                "UPDATE clips SET state = 'cancelled' WHERE name = ?", [(name,) for name in chosen]
-            )
-        return chosen
+            return [name for name in wanted if _cancelled(connection, name)]
 
     def get(self, name: str) -> ClipRecord:
         """Return one clip.
@@ -172,6 +170,17 @@ class JobStore:
         """Return every clip, in the manifest's order."""
         rows = self._connection.execute(f"SELECT {COLUMNS} FROM clips ORDER BY position")
         return [ClipRecord(*row) for row in rows]
+
+    def _open_or_begin_anew(self) -> None:
+        """Open the file; one that is damaged is moved aside first."""
+        try:
+            self._open()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            self.close()  # before a new file has the name, whose log closing would remove
+            self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
+            self._open()
 
     def _open(self) -> None:
         self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -199,3 +208,15 @@ class JobStore:
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+def _cancelled(connection: sqlite3.Connection, name: str) -> bool:
+    """Cancel a clip that waits or runs; tell whether it did."""
+    return (
+        connection.execute(
+            "UPDATE clips SET state = 'cancelled'"
+            " WHERE name = ? AND state IN ('waiting', 'running')",
+            (name,),
+        ).rowcount
+        == 1
+    )

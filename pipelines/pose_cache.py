@@ -14,7 +14,6 @@ from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -24,7 +23,6 @@ from dtvideo.lease import hold_lease
 from dtvideo.video import VideoInfo
 from pipelines.progress import Progress
 from poses.detections import Detections
-from poses.errors import PoseError
 from poses.types import FACE_JOINTS, HAND_JOINTS, Pose, missing_joints, parts_of
 
 CACHE_VERSION = 1
@@ -80,11 +78,18 @@ class Nobody:
 
 
 def recall(path: Path) -> Detections | Nobody | None:
-    """Return what was kept, to the bit; None when there is nothing, or nothing readable."""
+    """Return what was kept, to the bit; None when there is nothing, or nothing readable.
+
+    A damaged file is removed.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return _unpacked({name: kept[name] for name in kept.files})
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, PoseError):
+    except OSError:  # none, or none that can be read at present
+        return None
+    except Exception:  # zip, zlib, NumPy and JSON each tell of damage in their own ways
+        with suppress(OSError):
+            path.unlink()
         return None
 
 

@@ -141,7 +141,7 @@ def fingerprint(path: Path) -> dict[str, object]:
     files = sorted(file for file in path.iterdir() if file.is_file())
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.name}\0{sha256_file(file)}\n".encode())
+        digest.update(os.fsencode(file.name) + f"\0{sha256_file(file)}\n".encode())
     size = sum(file.stat().st_size for file in files)
     return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
 

@@ -365,6 +365,19 @@ def test_f7_a_result_that_is_there_is_skipped_when_asked_for(animate, stage):
     assert refused(outcome, row="U1", code=2, naming="--skip-existing")
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_v1_poses_that_are_not_there(animate, more):
+    outcome = animate("--poses", "absent.json", *more)
+    assert refused(outcome, row="V1", code=3, naming="absent.json")
+
+
+def test_f3_an_output_below_a_link_that_leads_nowhere(animate, stage):
+    Path("away").symlink_to("nowhere")
+    outcome = animate("--poses", stage / "dance.json", "-o", "away/x.mp4")
+    assert refused(outcome, row="F3", code=7, naming="not a folder")
+    assert os.listdir() == ["away"]
+
+
 @pytest.mark.parametrize("address", ["http://x", "http:/x", "https://videos.example/a?v=b"])
 def test_v17_an_address_instead_of_a_video(animate, address):
     outcome = animate(address)

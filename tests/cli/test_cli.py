@@ -140,6 +140,31 @@ def test_f2_a_terminated_run_leaves_no_half_movie(stage, tiny_model, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_f11_a_result_whose_name_is_no_utf8(stage, tiny_model, tmp_path):
+    """Also the folder of poses holds such a name, and the path is printed byte for byte."""
+    poses = tmp_path / "poses"
+    source = str(stage / "dance.json")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["poses", "convert", source, "--to", "openpose", "-o", str(poses)])
+    for number, path in enumerate(sorted(poses.iterdir())):
+        path.rename(poses / os.fsdecode(b"caf\xe9_%04d_keypoints.json" % number))
+    output = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
+    words = [str(stage / "hero.png"), "--poses", str(poses), "--frames", "0",
+             "--ref-pose", str(stage / "pose.json"), "--model", str(tiny_model),
+             "--size", "32x32", "--progress", "none", "-o", output]  # fmt: skip
+    finished = subprocess.run(
+        [sys.executable, "-c", "import sys, cli; cli.animate(sys.argv[1:])", *words],
+        cwd=ROOT,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines()[0] == output
+    told = json.loads(Path(os.fsdecode(output)).with_suffix(".json").read_text())
+    assert told["outputs"][0]["path"] == os.fsdecode(b"caf\xe9.mp4")
+
+
 def test_poses_are_converted_and_drawn(capsys, stage, tmp_path):
     source = str(stage / "dance.json")
     folder, movie = str(tmp_path / "openpose"), str(tmp_path / "dance.mp4")

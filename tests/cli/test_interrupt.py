@@ -1,5 +1,6 @@
 """F2: one Ctrl-C ends in good order, a second one at once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -76,3 +77,54 @@ def test_f2_a_run_under_nohup_does_not_end_with_its_terminal():
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 143
+
+
+WORK = """
+import os, sys
+import cli
+
+def work(_):
+    {first}
+    print("told", file=sys.stderr, flush=True)
+    print("told again", file=sys.stderr, flush=True)
+    print("a path", flush=True)
+    return 0
+
+cli.doctor_command = work
+cli.main(["doctor"])
+"""
+
+
+def ends(first, **streams):
+    """Run some work, its streams being as given; return its exit code and standard output."""
+    program = WORK.format(first=first)
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=False, text=True, timeout=60, **streams
+    )
+    return finished.returncode, finished.stdout, finished.stderr
+
+
+@pytest.fixture
+def without_reader():
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+def test_work_goes_on_where_nobody_reads_standard_error(without_reader):
+    ended = ends("pass", stdout=subprocess.PIPE, stderr=without_reader)
+    assert ended == (0, "a path\n", None)
+
+
+def test_a_reader_of_paths_may_leave(without_reader):
+    ended = ends("pass", stdout=without_reader, stderr=subprocess.PIPE)
+    assert ended == (0, None, "told\ntold again\n")
+
+
+def test_a_broken_pipe_that_is_not_standard_output_is_no_success():
+    code, told, error = ends(
+        "raise BrokenPipeError", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert (code, told) == (1, "")
+    assert error.startswith("error[X1]: dtvideo: BrokenPipeError")

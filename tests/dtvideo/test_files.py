@@ -89,6 +89,27 @@ def test_json_round_trips_and_refuses_what_is_not_json(tmp_path: Path) -> None:
     assert "Zoë" in path.read_text(encoding="utf-8")
 
 
+def test_f11_json_names_a_file_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    path, name = tmp_path / "a.json", os.fsdecode(b"caf\xe9.mp4")
+    write_json(path, {"path": name})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"path": name}
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_f3_a_file_or_a_broken_link_in_the_place_of_a_folder_is_explained(
+    is_link: bool, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    if is_link:
+        place.symlink_to(tmp_path / "nowhere")
+    else:
+        place.write_text("precious")
+    with pytest.raises(ResourceError, match="not a folder") as caught:
+        write_json(place / "x.json", {})
+    assert caught.value.code == "F3"
+    assert sorted(os.listdir(tmp_path)) == ["place"]
+
+
 def test_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "abc"
     path.write_bytes(b"abc")

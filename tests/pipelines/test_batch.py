@@ -1,7 +1,9 @@
 import argparse
 import json
+import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from dtvideo.errors import OutputError, UsageError
+from dtvideo.errors import OutputError, ResourceError, UsageError
 from dtvideo.lease import hold_lease
 from pipelines import batch_pool
 from pipelines.batch import (
@@ -27,6 +29,7 @@ from pipelines.batch_commands import add_batch
 from pipelines.batch_pool import LocalPool, visible_devices
 from pipelines.batch_report import write_report
 from pipelines.job import RenderJob
+from pipelines.job_store import JobStore
 from pipelines.manifest import ClipJob, load_manifest
 from pipelines.render import render
 from pipelines.verify import find_faults
@@ -110,6 +113,38 @@ def test_f3_b6_each_further_try_waits_twice_as_long_for_the_machine(manifest):
     first, second = (later - earlier for earlier, later in pairwise(times))
     assert first >= 0.4
     assert second >= 0.8
+
+
+def test_only_the_named_clips_are_rendered_whatever_else_waits(manifest):
+    """As `batch retry CLIP` does after a night that was interrupted."""
+    clips = [clip(manifest, "a", "bad"), clip(manifest, "b")]
+    run(manifest, clips[:1])
+    records, told = run(manifest, clips, states=("failed",), names=("a",))
+    assert told == ["a"]
+    assert (records["a"].state, records["b"].state) == ("failed", "waiting")
+    assert not (manifest.parent / "b.tried").exists()
+
+
+def test_f3_workers_end_where_states_cannot_be_noted_any_more(manifest, monkeypatch):
+    monkeypatch.setattr(JobStore, "finish", full)
+    with pytest.raises(ResourceError, match="full"):
+        run(manifest, [clip(manifest, "a"), clip(manifest, "b")])
+    assert multiprocessing.active_children() == []
+
+
+def test_every_worker_ends_even_where_the_states_turn_out_damaged(manifest, monkeypatch):
+    monkeypatch.setattr(JobStore, "finish", malformed)
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        run(manifest, [clip(manifest, "a"), clip(manifest, "b", "beats")])
+    assert multiprocessing.active_children() == []
+
+
+def malformed(*arguments, **options):
+    raise sqlite3.DatabaseError("database disk image is malformed")
+
+
+def full(*arguments, **options):
+    raise ResourceError("F3", "jobs.sqlite", "the disk is full", "make room")
 
 
 def test_b6_a_clip_whose_worker_died_once_is_done_by_the_next(manifest):

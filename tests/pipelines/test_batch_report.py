@@ -125,6 +125,17 @@ def test_the_plot_shows_every_clip_and_marks_those_that_failed(tmp_path):
     assert progress_plot(records[:1]) == ""
 
 
+def test_the_plot_leaves_out_clips_that_were_interrupted():
+    """What was interrupted has a time too, at which it was given back."""
+    ended = [record("a", "a.mp4", finished=100.0), record("b", "b.mp4", finished=110.0)]
+    stopped = record("c", "c.mp4", state="cancelled", finished=140.0)
+    waiting = record("d", "d.mp4", state="waiting", finished=150.0)
+    running = record("e", "e.mp4", state="running", finished=160.0)
+    plot = progress_plot([*ended, stopped, waiting, running])
+    assert 'points="0.0,96.0 180.0,72.0 720.0,48.0"' in plot
+    assert progress_plot([ended[0], waiting, running]) == ""
+
+
 def test_the_command_to_go_on_can_be_pasted(tmp_path):
     text = page(tmp_path / "my batch.yaml", [record("a", "a.mp4", "failed", message="<x>")])
     assert f"dtvideo batch retry &#x27;{tmp_path}/my batch.yaml&#x27;" in text

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipelines.batch_worker import BEAT_SECONDS, PipeProgress
+from pipelines.batch_worker import BEAT_SECONDS, PipeProgress, _answer
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,3 +90,11 @@ if __name__ == "__main__":
             return
         time.sleep(0.1)
     raise AssertionError("the worker outlived its parent")
+
+
+def test_the_log_of_a_bug_tells_where_it_is(capsys):
+    connection, _ = multiprocessing.Pipe()
+    state, code, message = _answer({"reference": 5}, connection, None)
+    assert (state, code) == ("failed", 1)
+    assert "a bug; see the log" in message
+    assert "settings_from_plain" in capsys.readouterr().err

@@ -55,10 +55,12 @@ def test_only_the_named_clips_wait_again(store):
 
 
 def test_a_result_that_goes_to_another_place_is_made_again(store):
+    store.take([(name, f"{name}.mp4") for name in "abc"])
     for name in ("a", "b"):
         store.finish(name, store.claim(name), state="done")
-    store.take([("a", "a.mp4"), ("b", "b.v2.mp4")])
-    assert states(store) == {"a": "done", "b": "waiting"}
+    store.cancel(["c"])
+    store.take([("a", "a.mp4"), ("b", "b.v2.mp4"), ("c", "c.v2.mp4")])
+    assert states(store) == {"a": "done", "b": "waiting", "c": "cancelled"}
     assert store.get("b").output == "b.v2.mp4"
 
 
@@ -75,6 +77,23 @@ def test_f3_a_file_that_another_process_holds_is_not_taken_for_damaged(store, mo
     holder.execute("ROLLBACK")
     holder.close()
     assert [path.name for path in store.path.parent.iterdir() if "damaged" in path.name] == []
+
+
+def test_f3_a_file_that_cannot_be_opened_stays_where_it_is(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    path.mkdir()
+    with pytest.raises(ResourceError, match="unable to open") as caught:
+        JobStore(path)
+    assert (caught.value.code, caught.value.exit_code) == ("F3", 7)
+    assert [each.name for each in tmp_path.iterdir()] == ["jobs.sqlite"]
+
+
+def test_f3_a_damaged_file_whose_follower_cannot_be_written_is_told(tmp_path, monkeypatch):
+    path = tmp_path / "jobs.sqlite"
+    path.write_bytes(b"not a database, certainly" * 100)
+    monkeypatch.setattr(job_store, "SCHEMA", "SELECT 1 FROM nowhere")
+    with pytest.raises(ResourceError, match="nowhere"):
+        JobStore(path)
 
 
 def test_f9_pages_that_are_damaged_are_found_and_put_aside(tmp_path):
@@ -96,6 +115,28 @@ def test_f9_pages_that_are_damaged_are_found_and_put_aside(tmp_path):
 def test_cancelling_takes_what_is_not_ended(store):
     store.finish("a", store.claim("a"), state="done")
     assert store.cancel() == ["b"]
+    assert states(store) == {"a": "done", "b": "cancelled"}
+
+
+def test_only_the_named_clips_that_have_not_ended_are_cancelled(store):
+    store.finish("a", store.claim("a"), state="failed", exit_code=3, message="no")
+    assert store.cancel(["b", "a", "b", "zebra"]) == ["b"]
+    assert states(store) == {"a": "failed", "b": "cancelled"}
+
+
+def test_b9_a_clip_that_ends_just_before_it_is_cancelled_stays_done(store):
+    """It ends after a cancelling process has looked, and before that one writes."""
+    fence = store.claim("a")
+    run = JobStore(store.path)
+
+    def end_it(statement):
+        if statement.startswith("BEGIN"):
+            assert run.finish("a", fence, state="done", frames=7)
+
+    store._connection.set_trace_callback(end_it)
+    assert store.cancel() == ["b"]
+    store._connection.set_trace_callback(None)
+    run.close()
     assert states(store) == {"a": "done", "b": "cancelled"}
 
 

@@ -12,7 +12,7 @@ import pytest
 from dtvideo.video import probe
 from pipelines import motion
 from pipelines.motion import find_people_in
-from pipelines.pose_cache import Search, cache_folder, keep, recall
+from pipelines.pose_cache import Nobody, Search, cache_folder, keep, recall
 from pipelines.progress import SilentProgress
 from poses.detections import Detections
 from poses.errors import PoseError
@@ -123,6 +123,35 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_is_done_without(make_video
     (own_cache / "poses").rmdir()
     (own_cache / "poses").write_text("in the way")
     assert look(info).counts == (1,) * 5
+
+
+@pytest.mark.parametrize("place", ["start", "middle", "end"])
+def test_whatever_is_damaged_in_a_kept_file_it_is_removed_and_looked_for_anew(
+    make_video, own_cache, place
+):
+    info = probe(make_video())
+    look(info)
+    (kept,) = (own_cache / "poses").glob("*.npz")
+    data = bytearray(kept.read_bytes())
+    at = {"start": 0, "middle": len(data) // 2, "end": len(data) - 30}[place]
+    data[at : at + 30] = bytes(byte ^ 0x5A for byte in data[at : at + 30])
+    kept.write_bytes(data)
+    assert recall(kept) is None
+    assert not kept.exists()
+    look(info)
+    assert Standing.asked == 10
+
+
+def test_a_stream_that_zlib_cannot_read_is_nothing_readable(tmp_path):
+    path = tmp_path / "kept.npz"
+    keep(path, Nobody("no person found", "try another"))
+    assert recall(path) == Nobody("no person found", "try another")
+    data = bytearray(path.read_bytes())
+    start = 30 + int.from_bytes(data[26:28], "little") + int.from_bytes(data[28:30], "little")
+    data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    assert recall(path) is None
+    assert not path.exists()
 
 
 def test_everything_that_was_found_comes_back(tmp_path):
