@@ -3,7 +3,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,8 +18,6 @@ from dtvideo.lease import hold_lease
 from pipelines import batch_pool
 from pipelines.batch import (
     BatchSettings,
-    _Run,
-    _Worker,
     batch_folder,
     open_batch,
     open_store,
@@ -132,52 +129,6 @@ def test_f3_workers_end_where_states_cannot_be_noted_any_more(manifest, monkeypa
     with pytest.raises(ResourceError, match="full"):
         run(manifest, [clip(manifest, "a"), clip(manifest, "b")])
     assert multiprocessing.active_children() == []
-
-
-def test_every_worker_ends_even_where_the_states_turn_out_damaged(manifest, monkeypatch):
-    """For one that does not heed SIGTERM this process would wait for ever when it exits."""
-    monkeypatch.setattr(JobStore, "finish", malformed)
-    places = [Stubborn(), Stubborn()]
-    with open_store(manifest) as store:
-        pool = LocalPool(2, act, 1, manifest.parent)
-        run = _Run(store, {}, BatchSettings(2), manifest.parent, lambda _: None, pool)
-        run.workers += [_Worker(number, place, "a", 1) for number, place in enumerate(places)]
-        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
-            run.stop()
-    assert [place.ended for place in places] == [True, True]
-    assert run.workers == []
-
-
-def malformed(*arguments, **options):
-    raise sqlite3.DatabaseError("database disk image is malformed")
-
-
-class Stubborn:
-    """A place that only ends by force."""
-
-    ended = False
-
-    def is_ready(self):
-        return True
-
-    def is_alive(self):
-        return not self.ended
-
-    def give(self, settings):
-        """Take a clip and do nothing."""
-
-    def hear(self):
-        return ("beat", "render")
-
-    def show_stack(self):
-        """Have no log."""
-
-    def ask_to_end(self):
-        """Heed nothing."""
-
-    def end(self, grace_seconds=0.0):
-        self.ended = True
-        return "exit -9"
 
 
 def full(*arguments, **options):
