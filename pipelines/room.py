@@ -6,6 +6,8 @@ of one colour along its border. It depends on the character alone, so that all i
 same size.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
@@ -59,7 +61,7 @@ def give_room(job: RenderJob, loaded: LoadedImage) -> LoadedImage:
     large = loaded.with_room((left, top, right, bottom), colour)
     told = f"{_by(loaded.size)} becomes {_by(large.size)}"
     notice = f"room to move is added to the picture: {told} (--no-room keeps its borders)"
-    return LoadedImage(large.rgb, large.alpha, (*loaded.notices, notice), large.room)
+    return replace(large, notices=(*loaded.notices, notice))
 
 
 def room_to_move(pose: Pose, mask: Float32[np.ndarray, "h w"], *, picture: Sides) -> Sides:

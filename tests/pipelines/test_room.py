@@ -12,7 +12,7 @@ from pipelines.prepare import find_character, prepare_reference
 from pipelines.render import plan
 from pipelines.room import give_room, room_to_move
 from poses.io import write_clip
-from poses.types import Pose, PoseSequence
+from poses.types import Pose, PoseSequence, missing_joints
 
 WHITE = (255, 255, 255)
 
@@ -125,6 +125,22 @@ def test_a_border_that_cuts_the_character_off_gets_no_room(drawing):
     room = room_to_move(pose, mask, picture=picture)
     assert room[3] == 0
     assert min(room[:3]) > 0
+
+
+@pytest.mark.parametrize("arm", [10.0, 35.0], ids=["turned to the viewer", "long"])
+def test_room_above_is_what_raised_arms_reach_beyond_the_border(arm):
+    """A torso of 40 pixels, shoulders 30 below the upper border, a head up to 6 below it."""
+    body = missing_joints(18)
+    body[1], body[2], body[5] = (50, 26, 1), (40, 30, 1), (60, 30, 1)
+    body[8], body[11] = (44, 66, 1), (56, 66, 1)
+    body[3], body[4] = (40, 30 + arm, 1), (40, 30 + 2 * arm, 1)
+    mask = np.zeros((120, 100), np.float32)
+    mask[6:110, 35:65] = 1
+    picture = np.array((0.0, 0.0, 100.0, 120.0))
+    above = room_to_move(Pose(body=body, size=(100, 120)), mask, picture=picture)[1]
+    reach = max(2 * arm, 0.8 * 40) + 0.35 * 40  # the hand; arms that look shorter are turned
+    assert above == pytest.approx(reach - 30)
+    assert above > 10
 
 
 def test_room_is_added_to_what_was_added_before():
