@@ -27,6 +27,7 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "--align": ("align", float, "how much a token prefers its own part of the body"),
     "--align-gain": ("align_gain", float, "how far what a source loses by that is made up for"),
     "--coarse": ("coarse", _switch, "on or off: whether the model gets its coarse frames"),
+    "--keep-ground": ("keep_ground", _switch, "on or off: whether it leaves the ground alone"),
     "--guidance": ("mode", str, "interleaved, averaged, text or none"),
     "--ref-guidance": ("reference_scale", float, "scale of the reference's guidance"),
     "--text-guidance": ("text_scale", float, "scale of the prompt's guidance"),

@@ -24,6 +24,10 @@ def test_the_weight_of_the_reference_is_the_papers_unless_it_is_given():
     assert make_job(reference_weight=1.0).clip_changes()["reference_weight"] == 1.0
 
 
+def test_words_may_change_the_ground():
+    assert make_job().clip_changes()["keep_ground"] is False
+
+
 def test_no_picture_sees_another_one():
     changes = make_job(seed=5).clip_changes()
     assert (changes["previous_weight"], changes["shared_noise"], changes["seed"]) == (0, 0, 0)
