@@ -1,7 +1,8 @@
 """The names of results that are one file a frame: a folder, `shot.%04d.png` or `shot.####.png`.
 
 Only pictures are numbered, and by the last number of their name: `%` and `#` in the names of
-movies and folders, and elsewhere in those of pictures, are letters.
+movies and folders, and elsewhere in those of pictures, are letters. The version at the end of a
+name, as in `shot.v001`, is no suffix.
 """
 
 import re
@@ -11,12 +12,14 @@ from dtvideo.errors import UsageError
 from dtvideo.profiles import suffixes_of
 
 NUMBER = re.compile(r"%(?:0?(?P<width>\d+))?d|#+")
+VERSION = re.compile(r"\.[vV]?\d+")
 FOLDER_PATTERN = "frame.%04d"
 
 
 def is_folder(output: Path) -> bool:
     """Tell whether an output is a folder of frames: it has no suffix, or is there already."""
-    return output.suffix == "" or output.is_dir()
+    suffix = output.suffix
+    return suffix == "" or VERSION.fullmatch(suffix) is not None or output.is_dir()
 
 
 def is_sequence(output: Path) -> bool:
@@ -49,6 +52,13 @@ def frame_path(output: Path, index: int, *, suffix: str = ".png") -> Path:
         raise UsageError("V12", output, "frames are written as .png or .exr", remedy)
     before, after = output.name[: number.start()], output.name[number.end() :]
     return output.with_name(f"{before}{str(index).zfill(digits_of(number))}{after}")
+
+
+def is_of(output: Path, path: Path) -> bool:
+    """Tell whether a file is a frame of a sequence, of any number and kind of picture."""
+    numbers = re.findall(r"\d+", path.name)
+    suffix = path.suffix
+    return any(frame_path(output, int(number), suffix=suffix) == path for number in numbers)
 
 
 def without_number(output: Path) -> str:

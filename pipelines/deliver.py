@@ -1,6 +1,7 @@
 """From finished frames to what is handed over: the movie or the frames, the sheet, the side-car."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from contextlib import suppress
 from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from dtvideo.files import check_not_input, check_output, write_json
-from dtvideo.frame_names import frame_path, is_sequence
+from dtvideo.errors import MediaError
+from dtvideo.files import check_not_input, check_output, explained_write, write_json
+from dtvideo.frame_names import frame_path, is_of, is_sequence
 from dtvideo.sheet import SheetColumn, evenly_spaced, save_sheet
 from dtvideo.signing import Credentials, sign_file
 from dtvideo.video import FrameWriter, VideoInfo, open_writer
@@ -20,6 +22,7 @@ from pipelines.prepared import Prepared
 from pipelines.progress import Advance
 from pipelines.quality import QualityMeter
 from pipelines.sidecar import digital_source_type
+from pipelines.verify import whole_outputs
 from pipelines.work import Work
 from poses.render import draw_pose
 
@@ -38,6 +41,7 @@ def publish(job: RenderJob, prepared: Prepared, work: Work, advance: Advance) ->
         work.publish(
             [*zip(written(job, staged, count), results, strict=True), (work.staged(sheet), sheet)]
         )
+    _remove_leftovers(job, {*results})
     write_json(work.staged(told), sidecar.document([*results, sheet]))
     work.publish([(work.staged(told), told)])
 
@@ -86,6 +90,21 @@ def has_sound(job: RenderJob, info: VideoInfo | None) -> bool:
     picked = isinstance(job.frames, str)
     movie = not is_sequence(job.target) and job.encoding.kind == "movie"
     return movie and not picked and info is not None and info.has_audio and job.audio == "copy"
+
+
+def _remove_leftovers(job: RenderJob, results: Set[Path]) -> None:
+    """Remove the frames of the sequence that is replaced which the new one does not have.
+
+    Only what the former side-car names and nobody has changed since; that side-car goes last.
+    """
+    told = job.beside(".json")
+    if not is_sequence(job.target) or not told.exists():
+        return
+    with suppress(MediaError, KeyError):  # what is there may be anything
+        for path in whole_outputs(told):
+            if path not in results and is_of(job.target, path):
+                with explained_write(path):
+                    path.unlink()
 
 
 def _first_outputs(job: RenderJob) -> tuple[Path, ...]:

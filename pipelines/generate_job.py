@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dtvideo.errors import UsageError
+from dtvideo.frame_names import is_folder
 from dtvideo.models.sources import is_toon
 from pipelines.character_job import MAX_SEED, CharacterJob, check_range
 
@@ -47,7 +48,7 @@ class GenerateJob(CharacterJob):
         if self.depth_controlnet is not None and self.depth is None:
             problem = "there is no depth for it to see"
             raise UsageError("U1", "--depth-controlnet", problem, "give --depth FILE as well")
-        if self.output is not None and self.output.suffix and not self.output.is_dir():
+        if self.output is not None and not is_folder(self.output):
             problem = f"{self.output} is no folder"
             raise UsageError("M11", "-o", problem, "give a folder/ for the pictures")
 

@@ -1,6 +1,7 @@
 """Check results against their side-cars: what is there must be what was written."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,18 @@ def find_faults(sidecar: Path) -> list[str]:
         path = sidecar.parent / output["path"]
         if not path.is_file():
             faults.append(f"{output['path']} is missing")
-        elif fingerprint(path) != {key: output[key] for key in ("bytes", "sha256")}:
+        elif not _is_same(path, output):
             faults.append(f"{output['path']} has changed since it was made")
     return faults
+
+
+def whole_outputs(sidecar: Path) -> list[Path]:
+    """Return the outputs that a side-car names and that are as they were written.
+
+    Raises: as `read_sidecar`.
+    """
+    told = [(sidecar.parent / each["path"], each) for each in read_sidecar(sidecar)["outputs"]]
+    return [path for path, output in told if path.is_file() and _is_same(path, output)]
 
 
 def is_done(sidecar: Path, recipe_hash: str, *, result: Path) -> bool:
@@ -56,3 +66,7 @@ def is_done(sidecar: Path, recipe_hash: str, *, result: Path) -> bool:
         return same and not find_faults(sidecar)
     except (MediaError, KeyError):
         return False
+
+
+def _is_same(path: Path, output: Mapping[str, Any]) -> bool:
+    return fingerprint(path) == {key: output[key] for key in ("bytes", "sha256")}

@@ -2,7 +2,8 @@
 
 Within each shot the sides of arms, legs and head are chosen so that the joints travel least
 (dynamic programming over two states), with a small price on every frame that is changed, so
-that what the detector said most of the time stands. The points of a head lie close together, so
+that what the detector said most of the time stands; where both were said as often, as in a few
+frames of a small figure, the body faces the camera. The points of a head lie close together, so
 that their way tells little; but a head does not look backwards, so its sides lie as the shoulders'.
 """
 
@@ -25,6 +26,8 @@ GROUPS = {
 }
 SHOULDERS = (2, 5)
 CHANGE_PRICE = 0.01
+AWAY_PRICE = CHANGE_PRICE / 20
+"""Of a frame in which the body turns its back: it settles ties, and little else."""
 
 
 def undo_swaps(
@@ -41,8 +44,7 @@ def undo_swaps(
         for first, stop in shots(len(sequence), cuts):
             shot = mended.body[first:stop]
             prices = np.tile([0.0, CHANGE_PRICE], (len(shot), 1))
-            if name == "head":
-                prices += _looks_backwards(shot, pairs)
+            prices += (_looks_backwards if name == "head" else _turns_its_back)(shot, pairs)
             swapped[first:stop] = _swapped(shot, pairs, prices)
         mended = mended.with_body(_exchanged(mended.body, pairs, swapped))
         if name == "arms":
@@ -73,6 +75,14 @@ def _swapped(
     return path
 
 
+def _turns_its_back(
+    body: JointTracks, pairs: tuple[tuple[int, int], ...]
+) -> Float[np.ndarray, "t 2"]:
+    """Return the price of every frame, kept and exchanged, whose left sides lie to the left."""
+    way = _across(body, pairs)[:, 0]
+    return AWAY_PRICE * np.column_stack([way < 0, way > 0])
+
+
 def _looks_backwards(
     body: JointTracks, pairs: tuple[tuple[int, int], ...]
 ) -> Float[np.ndarray, "t 2"]:
@@ -80,15 +90,20 @@ def _looks_backwards(
 
     Measured along the shoulders in units of the body's usual size, none where they are unknown.
     """
-    places = np.where(confident(body)[..., None], body[..., :2], np.nan)
-    sides = np.array([[right, left] for right, left in pairs])
-    across = places[:, sides[:, 1]] - places[:, sides[:, 0]]
-    known = np.isfinite(across).all(axis=-1, keepdims=True)
-    way = np.where(known, across, 0).sum(axis=1) / known.sum(axis=1).clip(min=1)
-    shoulders = places[:, SHOULDERS[1]] - places[:, SHOULDERS[0]]
+    shoulders = _across(body, (SHOULDERS,))
     width = np.linalg.norm(shoulders, axis=-1).clip(min=1.0)
-    alike = np.nan_to_num((way * shoulders).sum(axis=-1) / width) / body_height(body)
+    alike = (_across(body, pairs) * shoulders).sum(axis=-1) / width / body_height(body)
     return np.column_stack([-alike, alike]).clip(min=0)
+
+
+def _across(body: JointTracks, pairs: tuple[tuple[int, int], ...]) -> Float[np.ndarray, "t 2"]:
+    """Return the mean way from the right joints to the left ones, of pairs that are known."""
+    places = np.where(confident(body)[..., None], body[..., :2], np.nan)
+    right, left = np.array(pairs).T
+    ways = places[:, left] - places[:, right]
+    known = np.isfinite(ways).all(axis=-1, keepdims=True)
+    mean: np.ndarray = np.where(known, ways, 0).sum(axis=1) / known.sum(axis=1).clip(min=1)
+    return mean
 
 
 def _travel(

@@ -49,6 +49,25 @@ def test_a_render_is_delivered_in_its_profile(job, tmp_path, profile, output, fi
     assert len(told(result)["outputs"]) == (5 if sequence else 2)
 
 
+@pytest.mark.parametrize("output", ["shots", "shot.v001", "s.####.png"])
+def test_a_shorter_sequence_replaces_a_longer_one_whole(job, tmp_path, output):
+    first = render(replace(job, output=tmp_path / output))
+    folder = first.sidecar.parent
+    before = sorted(folder.glob("*.000?.png"))
+    own = before[0].with_name(before[0].name.replace("0000", "0009"))
+    own.write_bytes(b"of somebody else")
+    before[3].write_bytes(b"painted over")
+    render(replace(job, output=tmp_path / output, frames=(0, 1), overwrite=True))
+    assert sorted(folder.glob("*.000?.png")) == [*before[:2], before[3], own]
+    assert find_faults(first.sidecar) == []
+
+
+def test_another_kind_of_result_leaves_the_one_before(job, tmp_path):
+    first = render(replace(job, output=tmp_path / "x.mp4"))
+    render(replace(job, output=tmp_path / "x.####.png", overwrite=True))
+    assert first.movie.exists()
+
+
 def test_alpha_of_the_result_is_in_the_movie(job, tmp_path):
     output = tmp_path / "x.mov"
     result = render(replace(job, output=output, profile="prores4444", background="alpha"))

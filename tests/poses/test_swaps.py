@@ -64,6 +64,20 @@ def test_a_new_shot_may_show_the_other_side():
     np.testing.assert_array_equal(mended.body, sequence.body)
 
 
+@pytest.mark.parametrize("said", [(1, 1, 0, 0), (0, 0, 1, 1), (1, 0)])
+def test_a_body_that_was_said_both_ways_as_often_faces_the_camera(said):
+    sequence = walk(len(said))
+    wrong = np.flatnonzero(said)
+    mended, _ = undo_swaps(exchanged(sequence, wrong))
+    np.testing.assert_array_equal(mended.body, sequence.body)
+
+
+def test_a_back_that_was_said_most_of_the_time_stays_a_back():
+    sequence = exchanged(walk(40), slice(None))
+    mended, _ = undo_swaps(exchanged(sequence, range(1, 35, 2)))
+    np.testing.assert_array_equal(mended.body[:, 2:14], sequence.body[:, 2:14])
+
+
 def test_hands_go_with_the_arms():
     sequence = walk(60)
     hands = {
