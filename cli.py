@@ -6,17 +6,16 @@ in the standard library is imported on use, so that `--help` answers at once.
 """
 
 import argparse
-import io
 import os
-import select
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
+from dtvideo.streams import has_no_reader, leave_to_nobody, open_standard_streams
 from pipelines.batch_commands import add_batch, add_replay, add_verify
 from pipelines.evaluate_commands import add_evaluate
 from pipelines.farm_commands import add_farm
@@ -35,8 +34,6 @@ from pipelines.parser import Parser, Version
 from pipelines.subject_commands import add_train_subject
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
     from pipelines.job import RenderJob
     from poses.errors import ExplainedError
 
@@ -58,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 
 def run(parser: Parser, words: Sequence[str]) -> int:
     """Parse, call and report; return the exit code."""
-    _open_standard_streams()
+    open_standard_streams()
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # not by nohup
@@ -76,67 +73,10 @@ def run(parser: Parser, words: Sequence[str]) -> int:
         messages.say("interrupted", f"interrupted{kept}", exit_code=INTERRUPTED)
         return INTERRUPTED
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout.fileno()):
-            _leave_to_nobody(sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError) and has_no_reader(sys.stdout.fileno()):
+            leave_to_nobody(sys.stdout.fileno())
             return 0
         return report(error, messages)
-
-
-def _open_standard_streams() -> None:
-    """Put the null device where a standard stream is closed (`2>&-`).
-
-    Else the next file that is opened, a result, would get its number and what is told there.
-    Paths are printed byte for byte, and work goes on where nobody reads standard error any more.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="surrogateescape")
-    if sys.__stderr__ is not None and sys.stderr is sys.__stderr__:
-        sys.stderr = _lasting(sys.__stderr__)
-
-
-class _Lasting(io.FileIO):
-    """A file that takes what is written also when its reader has gone."""
-
-    def write(self, data: "ReadableBuffer", /) -> int:
-        """Write, or leave this and all that follows to nobody."""
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            _leave_to_nobody(self.fileno())
-            return memoryview(data).nbytes
-
-
-def _lasting(stream: TextIO) -> TextIO:
-    """Return a text stream to the same place that no reader who leaves can break."""
-    raw = _Lasting(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=True,
-    )
-
-
-def _leave_to_nobody(number: int) -> None:
-    """Point a file descriptor at the null device."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, number)
-    os.close(null)
-
-
-def _has_no_reader(number: int) -> bool:
-    """Tell whether a file descriptor is a pipe or a socket whose other end is closed."""
-    poll = select.poll()
-    poll.register(number, 0)
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -78,4 +78,5 @@ def lacks_memory(error: BaseException) -> bool:
     told = str(error).lower()
     words = ("out of memory", "can't allocate memory")
     by_torch = isinstance(error, RuntimeError) and any(word in told for word in words)
-    return by_torch or isinstance(error, MemoryError)
+    by_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return by_torch or by_system or isinstance(error, MemoryError)

@@ -5,13 +5,13 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dtvideo.streams import leave_to_nobody
 from pipelines.farm_commands import add_manifest, add_otio
 from pipelines.messages import Messages, amount
 
@@ -185,7 +185,7 @@ def _print_path(path: str) -> None:
     try:
         print(path, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_to_nobody(sys.stdout.fileno())
 
 
 def _minutes(seconds: float) -> str:
