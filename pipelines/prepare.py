@@ -139,7 +139,8 @@ def prepare_reference(
 ) -> Reference:
     """Find or read the character's mask and pose, and fit all three to the working canvas.
 
-    Raises: PoseError R11 when no pose is found and the job is strict; MediaError for the mask.
+    Raises: PoseError R11 when no pose is found, or a doubtful one, and the job is strict;
+    MediaError for the mask.
     """
     seen = reduced(loaded, max(SEARCH_SIDE, *size))
     found, (mask, mask_method, mask_notices) = find_character(job, seen, whole=loaded)
@@ -239,7 +240,10 @@ def _reference_pose(
     job: CharacterJob, mask: Mask, found: People
 ) -> tuple[Pose, str, tuple[str, ...]]:
     if found.pose is not None and (job.reference_pose is not None or is_on(found.pose, mask)):
-        return found.pose, found.method or "file", found.notices
+        if found.doubt and job.strict:
+            raise PoseError("R11", job.reference, found.doubt, "give --ref-pose FILE")
+        doubts = (f"{found.doubt}; look at the sheet, or give --ref-pose",) if found.doubt else ()
+        return found.pose, found.method or "file", (*doubts, *found.notices)
     problem = f"no pose found by {' or '.join(found.tried)}"
     if job.strict:
         raise PoseError("R11", job.reference, problem, "give --ref-pose FILE")

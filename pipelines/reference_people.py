@@ -15,11 +15,18 @@ from poses.detectors import PoseDetector
 from poses.errors import PoseError
 from poses.people import box_of, height_of
 from poses.select import choose_pose
+from poses.skeleton import CORE_JOINTS
 from poses.types import Pose, confident
 
 REFERENCE_DETECTORS = ("toon", "mediapipe")
 MINIMUM_JOINTS = 6
 MINIMUM_INSIDE = 0.6
+DOUBTFUL = 0.75
+"""Mean confidence of nose, neck, shoulders and hips below which a pose is doubtful.
+
+Drawn figures have 0.78 at least, 0.98 in the middle, those cut off at the chest 0.8 to 0.93, heads
+alone, in which a body is found that is not there, 0.3 to 0.6 (`toon`).
+"""
 EDGE = 1 / 64  # of the shorter side: what is painted over around a figure
 GAP, LEAST_HEIGHT = 0.15, 0.5  # in heights of a person: to the next, and of the next
 SURE, SURE_JOINTS = 0.7, 12  # of who is looked for beside a person
@@ -47,6 +54,21 @@ class People:
     def pose(self) -> Pose | None:
         """The one who is meant."""
         return self.people[self.index] if self.people else None
+
+    @property
+    def sureness(self) -> float:
+        """The mean confidence of what is found of nose, neck, shoulders and hips; 0 of nobody."""
+        if self.pose is None:
+            return 0.0
+        core = self.pose.body[list(CORE_JOINTS)]
+        return float(core[confident(core), 2].mean()) if confident(core).any() else 0.0
+
+    @property
+    def doubt(self) -> str | None:
+        """What speaks against the pose, where something does; one that was given is believed."""
+        if self.pose is None or not self.method or self.sureness >= DOUBTFUL:
+            return None
+        return f"the pose that {self.method} found is doubtful (confidence {self.sureness:.2f})"
 
     @property
     def are_several(self) -> bool:
@@ -83,9 +105,10 @@ def people_in_picture(
     *,
     given: Pose | None = None,
 ) -> People:
-    """Look with one detector after another until someone is on the mask.
+    """Look with one detector after another until one is sure of someone on the mask.
 
-    given: the character's pose, where it is known; then nobody is looked for.
+    Where none is sure, the first that found someone is believed. given: the character's pose, where
+    it is known; then nobody is looked for.
     Raises: PoseError R12 when there are several, none is chosen, and the job is strict; P3 when
     the chosen one is not there.
     """
@@ -93,6 +116,7 @@ def people_in_picture(
     if given is not None:
         return People((given,), figures=figures)
     tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
+    doubtful: list[People] = []
     for name in tried:
         poses = _find(load_detector(name), seen.rgb, figures)
         whole = [pose for pose in poses if confident(pose.body).sum() >= MINIMUM_JOINTS]
@@ -105,8 +129,11 @@ def people_in_picture(
             problem = f"shows {len(people)} people"
             raise PoseError("R12", job.reference, problem, "choose with --ref-person")
         index = choose_pose(people, job.reference_person or "largest")
-        return People(people, index, name, tried, figures)
-    return People(tried=tried, figures=figures)
+        found = People(people, index, name, tried, figures)
+        if found.doubt is None:
+            return found
+        doubtful.append(found)
+    return doubtful[0] if doubtful else People(tried=tried, figures=figures)
 
 
 def without_others(seen: LoadedImage, found: People) -> LoadedImage:

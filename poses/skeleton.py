@@ -59,3 +59,5 @@ BODY18 = load_skeleton("body18")
 COCO17 = load_skeleton("coco17")
 HAND21 = load_skeleton("hand21")
 FACE70 = load_skeleton("face70")
+CORE_JOINTS = (0, 1, 2, 5, 8, 11)
+"""Nose, neck, shoulders and hips of the body of 18: what a figure can hardly do without."""

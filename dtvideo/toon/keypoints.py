@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dtvideo.images import Placement, fit_to
-from poses.skeleton import BODY18
+from poses.skeleton import BODY18, CORE_JOINTS
 from poses.types import BODY_JOINTS, Pose
 
 WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
 SURE = 0.3
 """Mean confidence of shoulders, hips and head below which a figure counts as not found."""
-CORE_JOINTS = (0, 1, 2, 5, 8, 11)
 CELL = 2
 """Side of a cell of the heat maps, in pixels."""
 NEAR = 3

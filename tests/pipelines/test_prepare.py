@@ -98,7 +98,7 @@ def test_r10_a_large_picture_is_searched_in_a_reduced_one_with_the_same_result(
     mask = (drawn != drawn[0, 0]).any(axis=2)
     painted = tmp_path / "mask.png"
     save_png(painted, np.kron(mask, np.full((40, 40), 255, np.uint8)))
-    job = RenderJob(reference=tmp_path, poses=tmp_path)
+    job = RenderJob(reference=tmp_path, poses=tmp_path, reference_detector="toon")
 
     def prepared(job, times):
         return prepare_reference(

@@ -1,20 +1,27 @@
 """Who is found in the reference picture on a ground from which figures do not stand apart."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from dtvideo.images import LoadedImage
+import dtvideo.metrics as metrics
+from dtvideo.images import LoadedImage, load_image
 from dtvideo.toon.world import HELD_OUT_IDENTITIES, draw, sample_scene
 from dtvideo.toon.world.backgrounds import paint_background
 from dtvideo.toon.world.stances import relaxed_stance
+from dtvideo.video import read_frames
 from pipelines import reference_people
 from pipelines.job import RenderJob
+from pipelines.prepare import load_reference, prepare_reference
 from pipelines.reference_people import people_in_picture
+from poses.errors import PoseError
 from poses.synthetic import stand
 from poses.types import Pose
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZE = (256, 128)
 BUSY = ("patterned", "park", "forest", "beach", "city", "room", "stage", "space")
 STANDING = stand(size=(128, 128), height=0.8)
@@ -90,3 +97,42 @@ def test_r12_two_characters_on_a_busy_ground_are_told_and_one_is_not_taken_for_t
     told = [len(found_in(image, monkeypatch, tmp_path)) > 1 for image in pairs]
     assert sum(told) >= 6
     assert [len(found_in(image, monkeypatch, tmp_path)) for image in alone] == [1] * len(BUSY)
+
+
+def people_of(image, *, detector=None):
+    job = RenderJob(reference=EXAMPLES, poses=EXAMPLES, reference_detector=detector)
+    return people_in_picture(job, LoadedImage(image), np.ones(image.shape[:2], np.float32))
+
+
+def test_r11_a_person_is_found_by_the_detector_that_is_sure_of_one():
+    """A net for drawn figures sees something in a film, too, but hardly where the person is."""
+    frame = next(iter(read_frames(EXAMPLES / "dance.mp4")))
+    people = people_of(frame)
+    assert people.method == "mediapipe"
+    assert people.doubt is None
+    assert people.sureness > 0.9
+    drawn_only = people_of(frame, detector="toon")
+    assert drawn_only.doubt is not None
+    assert metrics.pck(drawn_only.pose, people.pose, threshold=0.2) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "doubtful"),
+    [("hero", 1.0, False), ("hero", 0.6, False), ("fox", 1.0, False), ("fox", 0.6, False)]
+    + [(name, 0.4, True) for name in ("hero", "fox", "robot")],
+)
+def test_r11_a_head_alone_is_doubtful_and_half_a_figure_is_not(name, share, doubtful):
+    picture = load_image(EXAMPLES / f"{name}.png").rgb
+    people = people_of(picture[: round(share * len(picture))])
+    assert (people.doubt is not None) == doubtful
+
+
+def test_r11_a_doubtful_pose_is_told_and_refused_by_strict(tmp_path):
+    with Image.open(EXAMPLES / "fox.png") as picture:
+        path = tmp_path / "head.png"
+        picture.crop((0, 0, picture.width, round(0.4 * picture.height))).save(path)
+    job = RenderJob(reference=path, poses=path)
+    told = prepare_reference(job, load_reference(path), size=(128, 128))
+    assert any("toon found is doubtful (confidence 0." in notice for notice in told.notices)
+    with pytest.raises(PoseError, match=r"doubtful.*give --ref-pose FILE"):
+        prepare_reference(replace(job, strict=True), load_reference(path), size=(128, 128))
