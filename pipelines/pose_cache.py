@@ -25,7 +25,7 @@ from pipelines.progress import Progress
 from poses.detections import Detections
 from poses.types import FACE_JOINTS, HAND_JOINTS, Pose, missing_joints, parts_of
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Counted up when extraction changes what it finds."""
 PACKAGES = {"mediapipe": "mediapipe", "openpose": "controlnet-aux", "dwpose": "rtmlib"}
 PARTS = {"body": 18, "left_hand": HAND_JOINTS, "right_hand": HAND_JOINTS, "face": FACE_JOINTS}

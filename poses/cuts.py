@@ -1,5 +1,8 @@
 """Hard cuts of a clip, told by how much the colours of neighbouring frames differ."""
 
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -8,6 +11,7 @@ CUT_CONTRAST = 3.0
 LEVELS = 8
 SAMPLED_SIDE = 96
 NEIGHBOURS = 6
+MOST_TOGETHER = 3  # cuts, each within NEIGHBOURS frames of the next; more are flicker or motion
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Signature = Float[np.ndarray, " bins"]
@@ -17,20 +21,30 @@ class CutFinder:
     """Watches frames go by and keeps one number for each: how unlike the one before it is."""
 
     def __init__(self) -> None:
-        self._last: Signature | None = None
+        self._last: deque[Signature] = deque(maxlen=NEIGHBOURS + 1)
         self._distances: list[float] = []
+        self._returning: set[int] = set()
 
     def add(self, frame: Picture) -> None:
         """Look at the next frame; it is not kept."""
         signature = frame_signature(frame)
-        last = signature if self._last is None else self._last
-        self._distances.append(float(np.abs(signature - last).sum() / 2))
-        self._last = signature
+        back = [float(np.abs(signature - last).sum() / 2) for last in reversed(self._last)]
+        self._last.append(signature)
+        self._distances.append(back[0] if back else 0.0)
+        here = len(self._distances) - 1
+        for frames, distance in enumerate(back, start=1):
+            if frames > 1 and distance < CUT_DISTANCE:
+                self._note_return(here - frames, here)
+
+    def _note_return(self, before: int, after: int) -> None:
+        """Note that a frame looks like an earlier one, from which a change led away, or back."""
+        changes = {before + 1, after}
+        self._returning |= {each for each in changes if self._distances[each] >= CUT_DISTANCE}
 
     @property
     def found(self) -> tuple[int, ...]:
         """The first frames of new shots so far."""
-        return find_cuts(np.array(self._distances))
+        return find_cuts(np.array(self._distances), returning=self._returning)
 
 
 def frame_signature(frame: Picture) -> Signature:
@@ -46,17 +60,40 @@ def frame_signature(frame: Picture) -> Signature:
     return counts / bins.size
 
 
-def find_cuts(distances: Float[np.ndarray, " t"]) -> tuple[int, ...]:
+def find_cuts(
+    distances: Float[np.ndarray, " t"], *, returning: Collection[int] = ()
+) -> tuple[int, ...]:
     """Return the frames that are unlike the one before, and much more so than those about them.
 
-    distances: 0 (alike) to 1, from each frame to the one before it. A cut is 0.4 or more and
-    three times the largest of the six on either side, so that flicker and fast motion are none;
-    two cuts closer than that are one.
+    distances: 0 (alike) to 1, from each frame to the one before it. A change is 0.4 or more; a cut
+    is also three times the largest of the six on either side, so that flicker and fast motion are
+    none. Up to three changes within six frames of each other may be cuts as well, if the least of
+    them is three times what is about them all; but none are those of `returning`, away from what
+    is seen again within six frames or back to it, as in a flash, and three in a row, as in a fade.
     """
+    changes = distances >= CUT_DISTANCE
     cuts: list[int] = []
-    for frame in np.flatnonzero(distances >= CUT_DISTANCE):
-        first = max(0, int(frame) - NEIGHBOURS)
-        around = np.delete(distances[first : frame + NEIGHBOURS + 1], int(frame) - first)
-        if frame > 0 and distances[frame] >= CUT_CONTRAST * around.max(initial=0.0):
-            cuts.append(int(frame))
-    return tuple(cuts)
+    for group in _groups(map(int, np.flatnonzero(changes))):
+        about = slice(max(0, group[0] - NEIGHBOURS), group[-1] + NEIGHBOURS + 1)
+        calm = distances[about][~changes[about]].max(initial=0.0)
+        stands_out = distances[group].min() >= CUT_CONTRAST * calm
+        if not stands_out or len(group) > MOST_TOGETHER or _has_three_in_a_row(group):
+            continue
+        cuts += [frame for frame in group if len(group) == 1 or frame not in returning]
+    return tuple(frame for frame in cuts if frame > 0)
+
+
+def _groups(frames: Iterable[int]) -> Iterator[list[int]]:
+    """Yield runs of frames of which each is at most NEIGHBOURS after the one before it."""
+    group: list[int] = []
+    for frame in frames:
+        if group and frame - group[-1] > NEIGHBOURS:
+            yield group
+            group = []
+        group.append(frame)
+    if group:
+        yield group
+
+
+def _has_three_in_a_row(frames: list[int]) -> bool:
+    return any(last - first == 2 for first, last in zip(frames, frames[2:], strict=False))
