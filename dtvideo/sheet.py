@@ -119,6 +119,11 @@ def save_picture_sheet(
     save_png(path, picture_sheet(reference, pictures, title=title, columns=columns))
 
 
+def thumbnail(picture: Picture, *, cell: int = CELL) -> Picture:
+    """Return a picture as small as it is in a cell of a sheet, where it looks the same."""
+    return fit_to(picture, _cell_size(picture, cell), fill=CARD)[0]
+
+
 def _cell_size(picture: Picture, longer: int) -> tuple[int, int]:
     height, width = picture.shape[:2]
     scale = longer / max(height, width)

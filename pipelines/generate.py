@@ -16,17 +16,18 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dtvideo.files import check_input, check_output, write_json
-from dtvideo.images import LoadedImage, load_image, picture_files, place, resize, save_png
-from dtvideo.sheet import save_picture_sheet
+from dtvideo.images import LoadedImage, picture_files, resize, save_png
+from dtvideo.sheet import save_picture_sheet, thumbnail
 from pipelines.base import AnimationBase
 from pipelines.character_job import plain
 from pipelines.clip import open_renderer
 from pipelines.clip_settings import ClipSettings
+from pipelines.depths import Depths
 from pipelines.enlarge import Canvas, Enlarger, choose_canvas
 from pipelines.frame_state import FrameState, Subject
 from pipelines.generate_job import GenerateJob
 from pipelines.load_model import clip_settings, describe_model, load_model
-from pipelines.prepare import Reference, fit_and_extend, load_reference, prepare_reference
+from pipelines.prepare import Reference, load_reference, prepare_reference
 from pipelines.progress import Progress, SilentProgress
 from pipelines.sidecar import Sidecar, environment, set_threads
 from poses.io import read_pose
@@ -68,7 +69,7 @@ class Studio:
     reference: Reference
     subject: Subject
     pose: Pose
-    depths: tuple[Picture, ...]
+    depths: Depths
     sidecar: Sidecar
     guide: Any
 
@@ -86,14 +87,14 @@ def generate(job: GenerateJob, progress: Progress | None = None) -> Generated:
     start = time.monotonic()
     progress = progress or SilentProgress()
     studio = open_studio(job, progress)
-    made = []
+    labelled = []
     with progress.stage("render", job.count) as advance:
         for seed, image in draw_pictures(studio, job.seeds):
             save_png(job.picture(seed), image)
             studio.sidecar.add_frame(image)
-            made.append(image)
+            labelled.append((f"seed {seed}", thumbnail(image)))
             advance()
-    return _publish(job, studio, made, start=start)
+    return _publish(job, studio, labelled, start=start)
 
 
 def open_studio(job: GenerateJob, progress: Progress) -> Studio:
@@ -113,7 +114,8 @@ def open_studio(job: GenerateJob, progress: Progress) -> Studio:
         canvas, notices = choose_canvas(job, pipeline, loaded.rgb.shape[1::-1])
         sidecar.notices += notices
         reference, pose = _prepare(job, loaded, canvas, sidecar)
-        depths = _read_depths(job, canvas.model_size, sidecar)
+        depths = Depths(job.depth, canvas.model_size)
+        sidecar.notices += depths.notices
     for notice in sidecar.notices:
         progress.notice(notice)
     sidecar.settings = {
@@ -188,31 +190,15 @@ def _prepare(
     return reference, fitted[0]
 
 
-def _read_depths(job: GenerateJob, size: tuple[int, int], sidecar: Sidecar) -> tuple[Picture, ...]:
-    """Return the depth pictures at the size of the model, each fitted whole."""
-    if job.depth is None:
-        return ()
-    pictures = [load_image(path).rgb for path in picture_files(job.depth)]
-    grey = [np.repeat(each.mean(axis=2, keepdims=True), 3, axis=2) for each in pictures]
-    shape = pictures[0].shape[1::-1]
-    if place(shape, size).fitted_size != size:
-        told = f"depth of {shape[0]}x{shape[1]} is fitted into {size[0]}x{size[1]}"
-        sidecar.notices.append(f"{told}; its border is repeated around it")
-    return tuple(fit_and_extend(each.round().astype(np.uint8), size) for each in grey)
-
-
-def _publish(job: GenerateJob, studio: Studio, made: list[Picture], *, start: float) -> Generated:
-    """Write the sheet and, when all is there, the side-car."""
+def _publish(
+    job: GenerateJob, studio: Studio, labelled: list[tuple[str, Picture]], *, start: float
+) -> Generated:
+    """Write the sheet of labelled thumbnails and, when all is there, the side-car."""
     sidecar = studio.sidecar
     pictures = tuple(job.picture(seed) for seed in job.seeds)
     sheet, told = job.beside(".sheet.png"), job.beside(".json")
-    labels = [f"seed {seed}" for seed in job.seeds]
-    save_picture_sheet(
-        sheet,
-        studio.reference.image,
-        list(zip(labels, made, strict=True)),
-        title=job.prompt or job.reference.stem,
-    )
+    title = job.prompt or job.reference.stem
+    save_picture_sheet(sheet, studio.reference.image, labelled, title=title)
     sidecar.timings["all"] = time.monotonic() - start
     write_json(told, sidecar.document((*pictures, sheet)))
     return Generated(pictures, told, sheet, sidecar.timings["all"], tuple(sidecar.notices))

@@ -15,6 +15,7 @@ from dtvideo.sheet import (
     evenly_spaced,
     picture_sheet,
     save_sheet,
+    thumbnail,
 )
 
 
@@ -79,3 +80,16 @@ def test_a_sheet_of_pictures_shows_each_of_them_row_by_row():
         assert len(rows) == 20 * 20
         assert rows.min() == MARGIN + TITLE + row * (20 + GAP + LABEL)
         assert columns.min() == MARGIN + 20 + GAP + 2 * GAP + column * (20 + GAP)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (511, 333), (97, 640), (320, 160), (1000, 7)])
+def test_a_sheet_of_thumbnails_is_the_sheet_of_the_pictures(size: tuple[int, int]) -> None:
+    random = np.random.default_rng(7)
+    pictures = [random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8) for _ in range(3)]
+    small = [thumbnail(each) for each in pictures]
+    assert all(max(each.shape) <= 160 for each in small)
+    sheets = [
+        picture_sheet(pictures[0], [(str(k), each) for k, each in enumerate(shown)], title="a")
+        for shown in (pictures, small)
+    ]
+    assert np.array_equal(*sheets)

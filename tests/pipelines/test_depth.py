@@ -174,6 +174,23 @@ def test_depth_of_another_shape_is_fitted_whole_and_told(job, tmp_path):
     assert any("depth of 64x32 is fitted into 32x32" in told for told in studio.sidecar.notices)
 
 
+def test_a_depth_picture_is_read_anew_for_each_picture_and_none_is_held(job, depths):
+    studio = open_studio(replace(job, depth=depths), SilentProgress())
+    before = studio.depth(1)
+    save_png(depths / "1.png", np.full((32, 32), 7, np.uint8))
+    assert len(studio.depths) == 2
+    assert (studio.depth(1) == 7).all()
+    assert not np.array_equal(before, studio.depth(1))
+
+
+def test_a_damaged_depth_picture_is_refused_before_any_picture_is_made(job, depths):
+    whole = (depths / "1.png").read_bytes()
+    (depths / "1.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MediaError, match=r"R8.*1\.png"):
+        generate(replace(job, depth=depths, count=2))
+    assert not job.picture(0).exists()
+
+
 def test_the_side_car_knows_the_depth_and_what_saw_it(job, tmp_path):
     tiny_controlnet(seed=11).save_pretrained(tmp_path / "other")
     made = generate(replace(job, depth_controlnet=str(tmp_path / "other")))

@@ -1,4 +1,5 @@
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -168,3 +169,18 @@ def test_larger_pictures_are_made_again_to_the_bit(job, tmp_path, capsys):
     with pytest.raises(SystemExit, match="5"):
         cli.main([*words, "--compare"])
     assert "1 of 2 pictures differ, first 8" in capsys.readouterr().err
+
+
+def test_no_more_pictures_are_held_than_the_one_that_is_made(job, monkeypatch):
+    made, alive = [], []
+
+    def watched(*arguments):
+        for seed, image in draw_pictures(*arguments):
+            alive.append(sum(each() is not None for each in made))
+            made.append(weakref.ref(image))
+            yield seed, image
+
+    monkeypatch.setattr("pipelines.generate.draw_pictures", watched)
+    generate(replace(job, count=5))
+    assert len(made) == 5
+    assert max(alive) <= 1
