@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,10 +41,20 @@ from pipelines.animate import AnimationPipeline
 from pipelines.encoder_lessons import SAMPLES, Lesson, make_lesson, open_pictures
 from pipelines.encoder_settings import EncoderTraining
 from pipelines.load_model import load_pipeline
+from pipelines.run_settings import RunPart, begin_or_go_on
 
 Report = Callable[[str], None]
 COLOURS = 3
 LAYOUT, ENCODER, EXPORT = "layout", "encoder", "export"
+MODELS = ("model", "tower", "depth_model", "captioner", "layout_model")
+"""Settings that may be paths."""
+DATA = ("model", "samples", "depth_model", "captioner", "seed")
+ARCHITECTURE = ("tower", "small_tower", "blocks", "layout", "layout_model")
+OF_ENCODER = (
+    *("tower", "small_tower", "blocks", "optimiser", "tower_rate", "colour_weight"),
+    *("no_subject", "sheet_every"),
+)
+"""Settings that the training of the layout's ControlNet does not use."""
 
 
 def train_encoder(
@@ -57,8 +68,10 @@ def train_encoder(
     """Train an encoder and write the model with it; return that folder.
 
     output: `export/` in the run's folder when it is None.
-    Raises: as `load_pipeline`; MediaError V1 for pictures that lack something; QualityError M7 when
-    the loss is not finite.
+    A run that goes on with other settings is told so.
+    Raises: as `load_pipeline`; MediaError V1 for pictures that lack something; UsageError B10 for a
+    run that was begun with another model or other pictures; QualityError M7 when the loss is not
+    finite.
     """
     with closing(open_pictures(settings)) if settings.pictures else nullcontext():
         return _train(settings, run, output or run / EXPORT, device=device, report=report)
@@ -68,6 +81,7 @@ def _train(
     settings: EncoderTraining, run: Path, folder: Path, *, device: str, report: Report
 ) -> Path:
     """Train an encoder and write the model with it to a folder."""
+    begin_or_go_on(_parts(settings, run), report=report)
     pipeline = load_pipeline(settings.model, device=device, dtype="float32")
     if not isinstance(pipeline, AnimationPipeline):
         raise UsageError("U2", "train encoder", "SDXL is not in this version", "use SD 1.5")
@@ -85,6 +99,24 @@ def _train(
     pipeline.save_pretrained(folder)
     note_hashes(folder)
     return folder
+
+
+def _parts(settings: EncoderTraining, run: Path) -> list[RunPart]:
+    """Return what the layout's ControlNet, if one is trained, and the encoder are made with."""
+    told = asdict(settings)
+    for name in MODELS:
+        path = Path(told[name])
+        told[name] = str(path.resolve()) if told[name] and path.exists() else told[name]
+    told["samples"] = open_pictures(settings).digest if settings.pictures else "drawn"
+    guide = told.pop("layout_optimiser")
+    if not settings.layout or settings.layout_model:
+        return [RunPart(run / ENCODER, told, fixed=(*DATA, *ARCHITECTURE))]
+    shared = {name: value for name, value in told.items() if name not in OF_ENCODER}
+    told["layout_steps"] = guide["steps"]  # more of them would change what the encoder has seen
+    return [
+        RunPart(run / LAYOUT, {**shared, "optimiser": guide}, fixed=DATA),
+        RunPart(run / ENCODER, told, fixed=(*DATA, *ARCHITECTURE, "layout_steps")),
+    ]
 
 
 def _teach(

@@ -6,7 +6,7 @@ the pipeline folder that ships of the averaged weights.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +26,7 @@ from dtvideo.toon.tokenizer import build_tokenizer
 from dtvideo.toon.world import sample_scene
 from dtvideo.training.checkpoints import load_average
 from dtvideo.training.steps import CHECKPOINT, Report
+from pipelines.run_settings import RunPart, begin_or_go_on
 
 STAGES = ("denoiser", "keypoints")
 EXPORT, ALL = "export", "all"
@@ -68,13 +69,17 @@ def train_toon(
 
     start: the folder of an exported model that the stages begin with, instead of random weights.
     output: where the stage `export` writes; `export/` in the run's folder when it is None.
-    Raises: UsageError M11 for an unknown stage; as `train_stage` and `export`.
+    A run that goes on with other settings is told so.
+    Raises: UsageError M11 for an unknown stage, B10 for a run that was begun with another seed or
+    model; as `train_stage` and `export`.
     """
     known = (*STAGES, EXPORT)
     if stage not in (*known, ALL):
         names = ", ".join((*known, ALL))
         raise UsageError("M11", "--stage", f"{stage!r} is unknown", f"give one of {names}")
     stages = known if stage == ALL else (stage,)
+    parts = [_part(each, settings, run, start) for each in stages if each != EXPORT]
+    begin_or_go_on(parts, report=report)
     for each in stages:
         if each == EXPORT:
             folder = output or run / EXPORT
@@ -83,6 +88,16 @@ def train_toon(
             folder = run / each
             train_stage(each, settings, run, device=device, start=start, report=report)
     return folder
+
+
+def _part(stage: str, settings: ToonTraining, run: Path, start: Path | None) -> RunPart:
+    """Return what a stage is made with; a run that goes on need not be told what it began with."""
+    told = {**asdict(settings)[stage], "threads": settings.threads}
+    if start is not None:
+        told["start"] = str(start.resolve())
+    elif not (run / stage / CHECKPOINT).exists():
+        told["start"] = None
+    return RunPart(run / stage, told, fixed=("seed", "start"))
 
 
 def train_stage(

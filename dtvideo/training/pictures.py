@@ -9,6 +9,7 @@ In a folder a sample may be a clip, `0001.mp4`: one frame of it is the picture a
 shows the subject, so that the subject cannot be had by copying.
 """
 
+import hashlib
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -45,6 +46,11 @@ class Portion:
     start: int = 0
     size: int | None = None
     """None is up to the end."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes there are."""
+        return self.file.stat().st_size - self.start if self.size is None else self.size
 
     def read(self) -> bytes:
         """Return the bytes."""
@@ -102,6 +108,16 @@ class PictureSet:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    @property
+    def digest(self) -> str:
+        """A hash of what is there, names and lengths, which does not depend on the folder."""
+        listed = hashlib.sha256()
+        for key in self._keys:
+            parts = sorted(self._samples[key].items())
+            lengths = {kind: portion.length for kind, portion in parts}
+            listed.update(repr((key, lengths)).encode())
+        return f"{len(self)} of {listed.hexdigest()[:12]}"
 
     def portrait(self, seed: int, number: int, *, size: int) -> Portrait:
         """Return picture `number` of an endless sequence, its middle square at a side of `size`.
