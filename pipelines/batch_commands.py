@@ -15,6 +15,7 @@ from dtvideo.streams import leave_to_nobody
 from pipelines.farm_commands import add_manifest, add_otio
 from pipelines.messages import Messages, amount
 
+SOME_SPOILT = 3
 SOME_FAILED = 6
 INTERRUPTED = 130
 
@@ -232,20 +233,22 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from pipelines.verify import find_faults, read_sidecar
+    from pipelines.verify import verify
 
-    faults = [
-        f"error[F9]: {sidecar}: {fault} · render it again"
-        for sidecar in arguments.sidecars
-        for fault in find_faults(sidecar)
-    ]
-    for fault in faults:
-        _tell(fault)
-    if faults:
-        return 3
-    count = sum(len(read_sidecar(sidecar)["outputs"]) for sidecar in arguments.sidecars)
-    _tell("1 file is as it was made" if count == 1 else f"{count} files are as they were made")
-    return 0
+    count, spoilt = 0, 0
+    for sidecar in arguments.sidecars:
+        files, faults = verify(sidecar)
+        count, spoilt = count + files, spoilt + bool(faults)
+        for fault in faults:
+            _tell(fault)
+    total = len(arguments.sidecars)
+    if not spoilt:
+        _tell("1 file is as it was made" if count == 1 else f"{count} files are as they were made")
+    elif total > 1:
+        whole = total - spoilt
+        are = "is as it was made" if whole == 1 else "are as they were made"
+        _tell(f"{whole} of {total} results {are}")
+    return SOME_SPOILT if spoilt else 0
 
 
 def _replay(arguments: argparse.Namespace) -> int:

@@ -100,7 +100,7 @@ def _remove_leftovers(job: RenderJob, results: Set[Path]) -> None:
     told = job.beside(".json")
     if not is_sequence(job.target) or not told.exists():
         return
-    with suppress(MediaError, KeyError):  # what is there may be anything
+    with suppress(MediaError):  # what is there may be anything
         for path in whole_outputs(told):
             if path not in results and is_of(job.target, path):
                 with explained_write(path):
