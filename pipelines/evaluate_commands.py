@@ -343,6 +343,8 @@ def _folders(arguments: argparse.Namespace) -> int:
     report = evaluate_folders(
         arguments.predictions, arguments.truths, masks=arguments.masks, output=arguments.output
     )
+    for notice in report.about["notices"]:
+        Messages.of(arguments).say("notice", f"note: {notice}")
     print(report.table())
     _plot(arguments, report, None)
     return 0
