@@ -109,7 +109,7 @@ def render(job: RenderJob, progress: Progress | None = None, *, kept: Kept | Non
         if not work.is_publishing:
             check_outputs(job)
         recipe = {"recipe_hash": sidecar.recipe_hash, **environment()}
-        work.begin(recipe, again=job.overwrite)
+        work.begin(recipe, sidecar.recipe_details, again=job.overwrite)
         prepared = _prepare(job, setup, progress, kept)
         frames = len(prepared.driver)
         check_space(job, size=prepared.canvas.size, frames=frames, kept=work.frames.held)

@@ -14,10 +14,10 @@ from pipelines.job import RenderJob, job_from_plain
 from pipelines.load_model import model_hashes
 from pipelines.plain_settings import settings_from_plain
 from pipelines.progress import Progress
+from pipelines.recipe import differences
 from pipelines.render import render
 from pipelines.sidecar import Job, fingerprint
 from pipelines.verify import read_sidecar
-from pipelines.work import differences
 
 
 @dataclass(frozen=True)

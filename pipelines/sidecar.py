@@ -5,11 +5,10 @@ travel. Whoever has the inputs can make the same frames again from it.
 """
 
 import hashlib
-import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +23,7 @@ from dtvideo.models.sources import find_model
 from pipelines.character_job import FILE_PAIRS
 from pipelines.generate_job import GenerateJob
 from pipelines.job import RenderJob
+from pipelines.recipe import INPUT_PATHS, MODEL_NAMES, SECRETS, recipe_details, recipe_hash
 
 SCHEMA = "dtvideo-sidecar"
 SCHEMA_VERSION = 1
@@ -42,17 +42,6 @@ DIGITAL_SOURCE_TYPES = {
     "reference": "trainedAlgorithmicMedia",
     "driver": "compositeWithTrainedAlgorithmicMedia",
 }
-INPUT_PATHS = (
-    *("reference", "driver", "poses", "pose", "depth", "reference_pose", "reference_mask"),
-)
-SECRETS = ("c2pa_cert", "c2pa_key")
-"""Who signs is in the signature; where the key lies is nobody's business."""
-MODEL_NAMES = ("model", "controlnet", "depth_controlnet", "vae")
-NOT_IN_THE_FRAMES = (
-    *(*INPUT_PATHS, *MODEL_NAMES, *SECRETS, "output", "overwrite", "cache", "resume", "threads"),
-    *("max_frames", "max_pixels", "skip_existing", "locked"),
-)
-"""Settings that change no frame, or that are in a recipe's hash by what they lead to."""
 ON_DISK = ("folder", "file")
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
@@ -107,6 +96,11 @@ class Sidecar:
         """
         return recipe_hash(self.recipe, self.inputs, self.model)
 
+    @property
+    def recipe_details(self) -> dict[str, object]:
+        """What that hash is of, so that a change can be told by its name."""
+        return recipe_details(self.recipe, self.inputs, self.model)
+
     def document(self, outputs: Iterable[Path]) -> dict[str, object]:
         """Return the whole document as plain values."""
         beside = self.job.beside(".json").parent
@@ -151,24 +145,6 @@ def digital_source_type(job: Job) -> str:
     shows_driver = isinstance(job, RenderJob) and job.background == "driver"
     kind = "driver" if shows_driver else "reference"
     return IPTC + DIGITAL_SOURCE_TYPES[kind]
-
-
-def recipe_hash(
-    recipe: Mapping[str, object],
-    inputs: Iterable[Mapping[str, object]],
-    model: Mapping[str, object],
-) -> str:
-    """Return one hash over settings, contents of the inputs and model, wherever these lie."""
-    contents = [(entry["role"], entry["sha256"]) for entry in inputs]
-    job = recipe["job"]
-    assert isinstance(job, dict)
-    settings = {key: value for key, value in job.items() if key not in NOT_IN_THE_FRAMES}
-    settings |= {name: [told for _, told in job.get(name, ())] for name in FILE_PAIRS}
-    settings["matte"] = Path(job["matte"]).name if job.get("matte") else None
-    weights = {key: value for key, value in model.items() if key != "name"}
-    parts = [settings, recipe["resolved"], contents, weights]
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def environment() -> dict[str, object]:

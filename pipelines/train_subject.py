@@ -32,9 +32,10 @@ from pipelines.animate import AnimationPipeline
 from pipelines.generate import Studio, draw_pictures, open_studio
 from pipelines.generate_job import GenerateJob
 from pipelines.progress import SilentProgress
+from pipelines.recipe import differences
 from pipelines.subject_lessons import RegularPicture, Teacher
 from pipelines.subject_settings import TOKEN, SubjectTraining
-from pipelines.work import differences, read_recipe
+from pipelines.work import read_recipe
 
 TRAINING, REGULAR, RECIPE = "training", "regular", "recipe.json"
 LORA_FILE, TOKEN_FILE = "lora.safetensors", "token.safetensors"

@@ -18,9 +18,13 @@ from dtvideo.frame_names import is_folder
 from dtvideo.frame_store import FrameStore
 from dtvideo.lease import hold_lease
 from pipelines.job import RenderJob
+from pipelines.recipe import differences, explain
 from poses.errors import ExplainedError
 
 LEASE, RECIPE, FRAMES, STAGED = "lease.json", "recipe.json", "frames", "out"
+HASH, DETAILS = "recipe_hash", "recipe"
+APART = {HASH, DETAILS}
+"""What of a recipe is told by `explain`; older versions noted no details."""
 TRY_AGAIN = 7  # exit code of what may go better another time
 
 
@@ -43,15 +47,22 @@ class Work:
         """Whether an earlier run has left something here."""
         return (self.folder / RECIPE).exists()
 
-    def begin(self, recipe: Mapping[str, object], *, again: bool = False) -> None:
+    def begin(
+        self,
+        recipe: Mapping[str, object],
+        details: Mapping[str, object],
+        *,
+        again: bool = False,
+    ) -> None:
         """Note what is being made, or check that what is here was made in the very same way.
 
-        again: begin anew, instead of an error, when it was not.
+        details: what the recipe's hash is of, to tell what differs. again: begin anew, instead of
+        an error, when it was not.
         Raises: UsageError B10 naming what differs.
         """
         path = self.folder / RECIPE
         if self.is_begun:
-            different = differences(read_recipe(path), recipe)
+            different = _different(read_recipe(path), recipe, details)
             if not different:
                 self.is_ours = True
                 return
@@ -60,7 +71,7 @@ class Work:
                 remedy = "give --overwrite instead of --resume to begin again"
                 raise UsageError("B10", self.folder, problem, remedy)
         self.clear()
-        write_json(path, recipe)
+        write_json(path, {**recipe, DETAILS: details})
         self.is_ours = True
 
     def staged(self, target: Path) -> Path:
@@ -129,6 +140,18 @@ def _may_go_on(error: BaseException) -> bool:
     return not isinstance(error, ExplainedError) or error.exit_code == TRY_AGAIN
 
 
+def _different(
+    before: Mapping[str, object], now: Mapping[str, object], details: Mapping[str, object]
+) -> list[str]:
+    """Return in what a run differs from the one that was noted; of the latter details may lack."""
+    noted = before.get(DETAILS)
+    if not (isinstance(noted, Mapping) and noted.keys() >= details.keys()):
+        noted = None
+    told = [] if before.get(HASH) == now[HASH] else explain(noted, details)
+    known, new = ({key: each[key] for key in each.keys() - APART} for each in (before, now))
+    return list(dict.fromkeys([*told, *differences(known, new)]))
+
+
 def read_recipe(path: Path) -> dict[str, object]:
     """Return what was noted of a run; nothing when it cannot be read."""
     try:
@@ -136,15 +159,3 @@ def read_recipe(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return noted if isinstance(noted, dict) else {}
-
-
-def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """Say what differs between two recipes, item by item."""
-    told = []
-    for name in sorted({*before, *now}):
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            told += differences(old, new)
-        elif old != new:
-            told.append(f"{name} was {old}, is {new}")
-    return told

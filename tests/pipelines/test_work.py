@@ -13,6 +13,7 @@ from dtvideo.files import sha256_file
 from dtvideo.video import probe
 from pipelines.render import render
 from tests.killing import killed_at
+from tests.stopping import stop_at, stopped
 
 OPERATIONS = 115
 """How many file operations under the output folder the render below does."""
@@ -30,28 +31,6 @@ def frames_kept(job):
 
 def hashes(job):
     return json.loads(job.beside(".json").read_text())["frames"]["sha256_of_rgb"]
-
-
-def stop_at(monkeypatch, frame, error):
-    """Let the render end with an error when it composes that frame."""
-    from pipelines.background import Backdrop
-
-    lay, count = Backdrop.lay, iter(range(100))
-
-    def stop(self, *arguments):
-        if next(count) == frame:
-            raise error
-        return lay(self, *arguments)
-
-    monkeypatch.setattr(Backdrop, "lay", stop)
-
-
-def stopped(job, frame, error):
-    """Run a job that ends with an error at a frame."""
-    with pytest.MonkeyPatch.context() as patch:
-        stop_at(patch, frame, error)
-        with pytest.raises(type(error)):
-            render(job)
 
 
 def test_f2_an_interrupted_render_goes_on_at_its_first_missing_frame(job, tmp_path):
@@ -106,7 +85,7 @@ def test_f3_a_disk_that_fills_up_midway_costs_no_frame(job, monkeypatch):
 
 def test_b10_another_recipe_does_not_go_on_with_these_frames(job):
     stopped(job, 1, ResourceError("F3", "x", "the disk is full"))
-    with pytest.raises(UsageError, match="was begun otherwise: recipe_hash was") as caught:
+    with pytest.raises(UsageError, match="was begun otherwise: seed was 0, is 1 ·") as caught:
         render(replace(job, seed=1, resume=True))
     assert caught.value.code == "B10"
     assert not job.target.exists()
