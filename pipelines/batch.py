@@ -1,7 +1,7 @@
 """Render many clips unattended: workers here or on a cluster, every clip done exactly once.
 
-The run that holds the batch's folder, `<manifest>.batch/`, gives clips to workers and notes how
-they end. A worker that dies or hangs costs its clip a try; a clip that fails lets the others go on.
+The run that holds the folder of the batch gives clips to workers and notes how they end. A worker
+that dies or hangs costs its clip a try; a clip that fails lets the others go on.
 """
 
 import time
@@ -13,6 +13,7 @@ from typing import Any
 
 from dtvideo.errors import ResourceError, UsageError
 from dtvideo.lease import hold_lease, is_held
+from pipelines.batch_folder import LEASE, STORE, batch_folder, take_folder
 from pipelines.batch_pool import (
     LocalPool,
     Place,
@@ -27,7 +28,6 @@ from pipelines.batch_worker import serve
 from pipelines.job_store import STATES, ClipRecord, JobStore
 from pipelines.manifest import BATCH_THREADS, ClipJob
 
-STORE, LEASE = "jobs.sqlite", "lease.json"
 MAXIMUM_TRIES = 3
 RETRIED = 7  # exit code: the machine could not, another time it may
 WORKER_LOST = 7
@@ -64,11 +64,6 @@ class BatchSettings:
             raise UsageError("M11", "--stall", problem, "give seconds from 1 to 86400")
         if self.ray is not None:
             check_ray(self.ray)
-
-
-def batch_folder(manifest: Path) -> Path:
-    """Return where a batch keeps its states, logs and report."""
-    return manifest.with_name(f"{manifest.stem}.batch")
 
 
 def is_at_work(manifest: Path) -> bool:
@@ -119,18 +114,22 @@ def run_batch(
     ResourceError B4 when no Ray cluster is there or it cannot run a worker.
     """
     folder = batch_folder(manifest)
-    with hold_lease(folder / LEASE), open_store(manifest) as store:
+    with ExitStack() as stack:
+        stack.enter_context(hold_lease(folder / LEASE))
+        take_folder(folder, manifest)
+        store = stack.enter_context(open_store(manifest))
         store.take((clip.name, str(clip.job.target)) for clip in clips)
         for name in names:
             store.get(name)
         store.reset(states, names)
-        with ExitStack() as stack:
-            pool = stack.enter_context(_open_pool(settings, clips, worker, folder))
+        with _open_pool(settings, clips, worker, folder) as pool:
             begin(pool)
             by_name = {clip.name: clip for clip in clips}
             run = _Run(store, by_name, settings, folder, tell, pool, only=frozenset(names))
-            stack.callback(run.stop)
-            run.until_done()
+            try:
+                run.until_done()
+            finally:
+                run.stop()
         return store.records()
 
 

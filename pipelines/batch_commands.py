@@ -133,7 +133,8 @@ def _retry(arguments: argparse.Namespace) -> int:
 def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> int:
     from dataclasses import replace
 
-    from pipelines.batch import BatchSettings, batch_folder, run_batch
+    from pipelines.batch import BatchSettings, run_batch
+    from pipelines.batch_folder import batch_folder
     from pipelines.batch_report import by_message, retry_command, write_report
 
     if arguments.overwrite:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from dtvideo.errors import MediaError
 from dtvideo.files import atomic_path
 from dtvideo.frame_names import is_folder, without_number
-from pipelines.batch import batch_folder, open_batch
+from pipelines.batch import open_batch
+from pipelines.batch_folder import batch_folder
 from pipelines.job_store import ENDED, STATES, ClipRecord
 from pipelines.messages import amount
 from pipelines.verify import read_sidecar

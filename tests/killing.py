@@ -27,6 +27,7 @@ from typing import Any
 
 from dtvideo.lease import hold_lease
 from pipelines import batch
+from pipelines.batch_folder import batch_folder
 from pipelines.batch_worker import serve
 from pipelines.job import job_from_plain
 from pipelines.job_store import JobStore
@@ -121,11 +122,11 @@ def run_batch(manifest: Path, victim: str, count: int) -> None:
 
 def killed_batch(manifest: Path, victim: str, count: int) -> tuple[list[int], dict[str, list[str]]]:
     """Kill a batch at a moment, go on, and return exit statuses and frames by result."""
-    for folder in (manifest.parent / "out", batch.batch_folder(manifest)):
+    for folder in (manifest.parent / "out", batch_folder(manifest)):
         rmtree(folder, ignore_errors=True)
     manifest.with_suffix(".dying").unlink(missing_ok=True)
     statuses = [in_fork(lambda: run_batch(manifest, victim, count))]
-    with hold_lease(batch.batch_folder(manifest) / "lease.json", waiting=lambda: None):
+    with hold_lease(batch_folder(manifest) / "lease.json", waiting=lambda: None):
         pass  # a fork shares the lock of the run that is gone, until it ends as well
     if victim != "worker":
         statuses.append(in_fork(lambda: run_batch(manifest, "nobody", 0)))

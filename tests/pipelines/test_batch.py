@@ -18,13 +18,13 @@ from dtvideo.lease import hold_lease
 from pipelines import batch_pool
 from pipelines.batch import (
     BatchSettings,
-    batch_folder,
     open_batch,
     open_store,
     run_batch,
     table,
 )
 from pipelines.batch_commands import add_batch
+from pipelines.batch_folder import batch_folder
 from pipelines.batch_pool import LocalPool, visible_devices
 from pipelines.batch_report import write_report
 from pipelines.job import RenderJob
