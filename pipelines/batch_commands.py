@@ -126,8 +126,26 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
+    """Render what failed or was cancelled, or clips by their names; nothing where nothing did."""
+    from pipelines.batch import open_batch
+
     clips = _clips(arguments)
-    return _render(arguments, clips, states=("failed", "cancelled"), names=arguments.names)
+    with open_batch(arguments.manifest) as store:
+        records, failed = store.records(), store.to_retry()
+    known = {clip.name for clip in clips}
+    names = arguments.names or [name for name in failed if name in known]
+    if names:
+        return _render(arguments, clips, states=("failed", "cancelled"), names=names)
+    told = "no clip failed or was cancelled"
+    waiting = sum(record.state == "waiting" for record in records)
+    _tell(f"{told}; {_go_on(waiting, arguments.manifest)}" if waiting else told)
+    return 0
+
+
+def _go_on(waiting: int, manifest: Path) -> str:
+    """Return that clips wait, and the command that renders them."""
+    wait = "waits" if waiting == 1 else "wait"
+    return f"{amount(waiting, 'clip')} {wait} · dtvideo batch run {manifest}"
 
 
 def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> int:
@@ -143,12 +161,16 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     words = ["--output", str(arguments.output)] if arguments.output else []
     words += ["--allow-outside"] if arguments.allow_outside else []
     folder = batch_folder(arguments.manifest)
-    _tell(f"{amount(len(clips), 'clip')}; states, logs and report: {folder}")
-    tell = _teller(len(clips) if "done" in which["states"] else None)
+    count = len(which["names"] or clips)
+    _tell(f"{amount(count, 'clip')}; states, logs and report: {folder}")
+    tell = _teller(count)
     records = run_batch(
         arguments.manifest, clips, settings, tell=tell, begin=lambda pool: _tell(str(pool)), **which
     )
     _tell(f"report: {write_report(arguments.manifest, words)}")
+    waiting = sum(record.state == "waiting" for record in records)
+    if waiting:
+        _tell(_go_on(waiting, arguments.manifest))
     failed = [record for record in records if record.state == "failed"]
     cancelled = [record.name for record in records if record.state == "cancelled"]
     if cancelled:
@@ -162,7 +184,7 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     return SOME_FAILED
 
 
-def _teller(total: int | None) -> Callable[[Any], None]:
+def _teller(total: int) -> Callable[[Any], None]:
     """Return what tells of each clip: its result or what went wrong, and how long others take."""
     from pipelines.batch import WAS_THERE
 
@@ -171,8 +193,8 @@ def _teller(total: int | None) -> Callable[[Any], None]:
     def tell(record: Any) -> None:
         nonlocal count, made
         count, made = count + 1, made + (record.message != WAS_THERE)
-        place = f"{count}/{total}" if total else f"{count}"
-        if total and made and count < total:
+        place = f"{count}/{total}"
+        if made and count < total:
             rest = (time.monotonic() - start) / made * (total - count)
             place += f", about {_minutes(rest)} left"
         _tell(f"[{place}] {record.state} {record.name} {record.message}".rstrip())

@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS clips (
     finished REAL
 )
 """
+AGAIN = "CREATE TABLE IF NOT EXISTS again (name TEXT PRIMARY KEY)"
+"""The clips that were last asked for once more, so that a retry that was stopped goes on."""
 COLUMNS = "name, output, state, tries, fence, exit_code, message, seconds, frames, finished"
 
 
@@ -97,8 +99,14 @@ class JobStore:
         self.reset(("running",))
 
     def reset(self, states: Sequence[str], names: Sequence[str] = ()) -> None:
-        """Let clips in some states wait again: those named, or all of them."""
+        """Let clips in some states wait again: those named, which is remembered, or all of them."""
         with self._writing() as connection:
+            if names:
+                connection.execute(AGAIN)
+                connection.execute("DELETE FROM again")
+                connection.executemany(
+                    "INSERT OR IGNORE INTO again VALUES (?)", [(name,) for name in names]
+                )
             connection.executemany(
                 "UPDATE clips SET state = 'waiting', tries = 0, fence = fence + 1, message = ''"
                 " WHERE name = ? AND state = ?",
@@ -108,6 +116,22 @@ class JobStore:
                     for state in states
                 ],
             )
+
+    def to_retry(self) -> list[str]:
+        """Return the clips that failed or were cancelled, in the manifest's order.
+
+        So are those that were asked for once more by their names and have not ended since.
+        """
+        asked: set[str] = set()
+        found = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'again'"
+        if self._connection.execute(found).fetchone():
+            asked = {row[0] for row in self._connection.execute("SELECT name FROM again")}
+        return [
+            record.name
+            for record in self.records()
+            if record.state in ("failed", "cancelled")
+            or (record.state in ("waiting", "running") and record.name in asked)
+        ]
 
     def claim(self, name: str) -> int:
         """Set a waiting clip running; return the fence that finishing takes, 0 if none waits."""
