@@ -7,9 +7,18 @@ import difflib
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_type_hints
+from functools import partial
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
 
 from pipelines.flags import animate_parser
 from pipelines.job import (
@@ -52,13 +61,32 @@ ABSENT = object()
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def _not_a_boolean(value: Any, *, wanted: str) -> Any:
+    """Return a value that is no truth value, which pydantic takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("boolean_as_number", "should be {wanted}", {"wanted": wanted})
+    return value
+
+
+def _number(kind: Any) -> Any:
+    """Return a kind of value that takes no truth value, where it takes numbers."""
+    kinds = set(get_args(kind) or (kind,))
+    if bool in kinds or not kinds & {int, float}:
+        return kind
+    if str in kinds:
+        wanted = "text or a number"
+    else:
+        wanted = "a valid number" if float in kinds else "a valid integer"
+    return Annotated[kind, BeforeValidator(partial(_not_a_boolean, wanted=wanted))]
+
+
 def _settings_model() -> type[BaseModel]:
     """Return a model whose fields are the settings of `RenderJob`, all of them optional."""
     hints = get_type_hints(RenderJob)
     written: dict[str, Any] = {name: str | int | float for name in PARSERS}
     written |= dict.fromkeys(PATH_SETTINGS, str) | dict.fromkeys(PAIRS, list[str])
     fields: dict[str, Any] = {
-        name: (written.get(name, kind) | None, None)
+        name: (_number(written.get(name, kind) | None), None)
         for name, kind in hints.items()
         if name not in NOT_IN_A_MANIFEST
     }
@@ -93,7 +121,7 @@ class Manifest(BaseModel):
     characters: dict[str, Settings] = Field(min_length=1)  # type: ignore[valid-type]
     clips: dict[str, Settings] = Field(min_length=1)  # type: ignore[valid-type]
     output: str = DEFAULT_OUTPUT
-    version: int = Field(1, ge=0, le=999_999)
+    version: _number(int) = Field(1, ge=0, le=999_999)  # type: ignore[valid-type]
     settings: Settings = Settings()  # type: ignore[valid-type]
     overrides: list[Override] = []
 
