@@ -3,7 +3,7 @@
 `RenderJob` adds a motion to it, `GenerateJob` pictures from words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -96,15 +96,12 @@ class CharacterJob:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
-        check_choices(
-            {
-                "--device": (self.device, DEVICES),
-                "--dtype": (self.dtype, DTYPES),
-                "--memory": (self.memory, MEMORY),
-                "--guidance": (self.guidance, (None, *GUIDANCE_MODES)),
-            }
-        )
+        for check in self.checks():
+            check(self)
+
+    def checks(self) -> tuple[Callable[[Any], None], ...]:
+        """Return what refuses this job, one kind of fault each."""
+        return _check_numbers, _check_words
 
     def settings(self) -> dict[str, object]:
         """Return every setting as plain values, for the side-car."""
@@ -160,6 +157,17 @@ def check_choices(choices: Mapping[str, tuple[object, tuple[str | None, ...]]]) 
         if value not in allowed:
             named = ", ".join(word for word in allowed if word)
             raise refusal(flag, value, f"give one of {named}")
+
+
+def _check_words(job: CharacterJob) -> None:
+    check_choices(
+        {
+            "--device": (job.device, DEVICES),
+            "--dtype": (job.dtype, DTYPES),
+            "--memory": (job.memory, MEMORY),
+            "--guidance": (job.guidance, (None, *GUIDANCE_MODES)),
+        }
+    )
 
 
 def _check_numbers(job: CharacterJob) -> None:

@@ -5,7 +5,7 @@ itself refuses what cannot be honoured, so that a mistake costs a second and not
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -113,21 +113,11 @@ class RenderJob(CharacterJob):
     skip_existing: bool = False
     """Leave a result that is there as it is, and end well."""
 
-    def __post_init__(self) -> None:
-        _check_sources(self)
-        super().__post_init__()
-        _check_numbers(self)
-        check_choices(
-            {
-                "--audio": (self.audio, AUDIO_CHOICES),
-                "--on-corrupt": (self.on_corrupt, CORRUPT_CHOICES),
-                "--profile": (self.profile, (None, *PROFILES)),
-                "--face": (self.face, (None, *FACE_CHOICES)),
-                "--hands": (self.hands, (None, *HANDS_CHOICES)),
-            }
-        )
-        _check_output(self)
-        _check_signing(self)
+    def checks(self) -> tuple[Callable[[Any], None], ...]:
+        """Return what refuses this job, one kind of fault each."""
+        sources = _check_motion, _check_driver, _check_plates
+        results = _check_output, _check_studio, _check_alpha, _check_signing
+        return (*sources, *super().checks(), _check_numbers, _check_words, *results)
 
     @property
     def limits(self) -> VideoLimits:
@@ -298,16 +288,34 @@ def parse_bytes(text: str) -> int:
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
 
 
-def _check_sources(job: RenderJob) -> None:
+def _check_motion(job: RenderJob) -> None:
     if (job.driver is None) == (job.poses is None):
         problem = "both a video and --poses are given" if job.driver else "no motion is given"
         raise UsageError("U1", "animate", problem, "give either VIDEO or --poses PATH")
+
+
+def _check_driver(job: RenderJob) -> None:
     if job.driver is not None and job.driver.suffix.lower() in POSE_SUFFIXES:
         raise UsageError("U1", job.driver, "holds poses, not frames", "give it by --poses")
-    if job.background == "driver" and job.driver is None:
+
+
+def _check_plates(job: RenderJob) -> None:
+    if job.background == "driver" and job.driver is None and job.poses is not None:
         raise UsageError(
             "U1", "--background", "driver needs a driving video", "give VIDEO instead of --poses"
         )
+
+
+def _check_words(job: RenderJob) -> None:
+    check_choices(
+        {
+            "--audio": (job.audio, AUDIO_CHOICES),
+            "--on-corrupt": (job.on_corrupt, CORRUPT_CHOICES),
+            "--profile": (job.profile, (None, *PROFILES)),
+            "--face": (job.face, (None, *FACE_CHOICES)),
+            "--hands": (job.hands, (None, *HANDS_CHOICES)),
+        }
+    )
 
 
 def _check_numbers(job: RenderJob) -> None:
@@ -330,14 +338,20 @@ def _check_output(job: RenderJob) -> None:
     _check_name(target, PROFILES[job.profile] if job.profile else None, job.profile)
     if job.output is not None:
         _check_letters(job.output)
-    if job.studio and not is_sequence(target):
+
+
+def _check_studio(job: RenderJob) -> None:
+    if job.studio and not is_sequence(job.target):
         problem = "numbers frames, and the result is one file"
         raise UsageError("U1", "--studio", problem, "give -o as a folder/ or a pattern")
+
+
+def _check_alpha(job: RenderJob) -> None:
     if job.background == "alpha" and not job.encoding.alpha:
         raise UsageError(
             "U1",
             "--background",
-            f"{job.profile or target.suffix} cannot hold transparency here",
+            f"{job.profile or job.target.suffix} cannot hold transparency here",
             "give -o as a folder/, a .png pattern, .webp or .gif, or --profile prores4444",
         )
 

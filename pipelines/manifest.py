@@ -15,19 +15,22 @@ has one clip a line instead: a name and the same settings.
 """
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dtvideo.profiles import PROFILES
 from pipelines.job import RenderJob
+from pipelines.manifest_draft import draft, find_job_faults, is_placed
 from pipelines.manifest_file import Document, Fault, Location, ManifestError, read_document
-from pipelines.manifest_settings import PAIR, Line, Manifest, check, kept_overrides, near
+from pipelines.manifest_settings import PAIR, STAND_IN, Line, Manifest, Settings, check, near
 from pipelines.manifest_values import LOST, ValueReader, as_fault, expand, named_fault
-from poses.errors import ExplainedError
 
 BATCH_THREADS = 1
+WHOLLY = "*"
+NEEDED = {"profile": "{suffix", "seed": "{seed"}
+"""Settings that a template may need."""
 
 __all__ = ["BATCH_THREADS", "ClipJob", "expand", "json_schema", "load_manifest"]
 
@@ -45,7 +48,8 @@ class ClipJob:
 class _Row:
     """A clip before its paths and settings are read.
 
-    values: each setting with the place where it stands; whole: whether none was left out.
+    values: each setting with the place where it stands; lost: settings that cannot be known, among
+    them `output` where the template is; is_clip: else there are only values to be read.
     """
 
     name: str
@@ -53,7 +57,8 @@ class _Row:
     template: str
     names: Mapping[str, str | int]
     values: Mapping[str, tuple[Location, Any]]
-    whole: bool
+    lost: frozenset[str] = frozenset()
+    is_clip: bool = True
 
 
 def load_manifest(
@@ -95,37 +100,36 @@ def _rows(document: Document) -> tuple[list[_Row], list[Fault]]:
     checked = check(Manifest, document.values, document, ())
     if checked.values is None:
         return [], list(checked.faults)
-    broken = {place[:length] for place in checked.lost for length in (1, 2)}
-    indices = kept_overrides(document, checked.lost)
-    faults = [*checked.faults, *_override_faults(checked.values, indices, document)]
-    return list(_crossed(checked.values, indices, broken)), faults
+    faults = [*checked.faults, *_override_faults(checked.values, checked.lost, document)]
+    return list(_crossed(checked.values, _by_level(checked.lost))), faults
 
 
 def _override_faults(
-    manifest: Manifest, indices: Sequence[int], document: Document
+    manifest: Manifest, lost: frozenset[Location], document: Document
 ) -> Iterator[Fault]:
     """Yield a fault for each override of nothing, or of a pair that has one already."""
     first: dict[tuple[str, str], int] = {}
-    for index, each in zip(indices, manifest.overrides, strict=True):
+    for index, each in enumerate(manifest.overrides):
         line = document.line(("overrides", index))
         for kind, name, known in (
             ("character", each.character, manifest.characters),
             ("clip", each.clip, manifest.clips),
         ):
-            if name not in known:
+            if name not in known and STAND_IN not in (name, *known):
                 yield Fault(line, f"there is no {kind} {name!r}{near(name, known)}")
-        before = first.setdefault((each.character, each.clip), line)
-        if document.line(("overrides", index)) != before:
-            yield Fault(
-                line, f"{each.character}/{each.clip} has an override already, line {before}"
-            )
+        if STAND_IN in (each.character, each.clip):
+            continue
+        before = first.setdefault((each.character, each.clip), index)
+        if index != before:
+            told = f"has an override already, line {document.line(('overrides', before))}"
+            yield Fault(line, f"{each.character}/{each.clip} {told}")
 
 
-def _crossed(manifest: Manifest, indices: Sequence[int], broken: set[Location]) -> Iterator[_Row]:
-    """Yield characters x clips, with the first override of each pair."""
-    overrides: dict[tuple[str, str], tuple[Location, Any]] = {}
-    for index, each in zip(indices, manifest.overrides, strict=True):
-        overrides.setdefault((each.character, each.clip), (("overrides", index), each))
+def _crossed(manifest: Manifest, lost: Mapping[Location, set[str]]) -> Iterator[_Row]:
+    """Yield characters x clips, with the first override of each pair; then the values of all."""
+    overrides: dict[tuple[str, str], int] = {}
+    for index, each in enumerate(manifest.overrides):
+        overrides.setdefault((each.character, each.clip), index)
     for character, drawn in manifest.characters.items():
         for clip, danced in manifest.clips.items():
             levels: list[tuple[Location, Any]] = [
@@ -133,24 +137,66 @@ def _crossed(manifest: Manifest, indices: Sequence[int], broken: set[Location]) 
                 (("characters", character), drawn),
                 (("clips", clip), danced),
             ]
-            if override := overrides.get((character, clip)):
-                if override[1].skip:
-                    continue
-                levels.append(override)
-            values = _nearest(levels)
-            yield _Row(
-                name=f"{character}/{clip}",
-                location=("clips", clip),
-                template=manifest.output,
-                names={
-                    "character": character,
-                    "clip": clip,
-                    "version": manifest.version,
-                    "seed": values.get("seed", ((), 0))[1] or 0,
-                },
-                values=values,
-                whole=not any(place in broken for place, _ in levels),
-            )
+            number = overrides.get((character, clip))
+            if number is not None:
+                levels.append((("overrides", number), manifest.overrides[number]))
+            if number is None or not manifest.overrides[number].skip:
+                yield _pair(manifest, character, clip, levels, lost)
+    for index, each in enumerate(manifest.overrides):
+        if not each.skip:
+            yield _only_values([(("overrides", index), each)])
+
+
+def _pair(
+    manifest: Manifest,
+    character: str,
+    clip: str,
+    levels: Sequence[tuple[Location, Any]],
+    lost: Mapping[Location, set[str]],
+) -> _Row:
+    """Return the row of a character in a clip; where one of them is a stand-in, only values."""
+    if (("characters",) in lost and character == STAND_IN) or (
+        ("clips",) in lost and clip == STAND_IN
+    ):
+        return _only_values(levels)
+    values = _nearest(levels)
+    seed = values.get("seed", ((), 0))[1] or 0
+    return _Row(
+        name=f"{character}/{clip}",
+        location=("clips", clip),
+        template=manifest.output,
+        names={"character": character, "clip": clip, "version": manifest.version, "seed": seed},
+        values=values,
+        lost=_lost_settings(levels, lost) | ({"output"} if ("output",) in lost else set()),
+    )
+
+
+def _only_values(levels: Sequence[tuple[Location, Any]]) -> _Row:
+    """Return a row of which only the values are read, for it belongs to no clip that is known."""
+    return _Row("", levels[-1][0], "", {}, _nearest(levels), is_clip=False)
+
+
+def _by_level(lost: Iterable[Location]) -> dict[Location, set[str]]:
+    """Return which settings are lost of each level, such as a character, or that it is WHOLLY."""
+    found: dict[Location, set[str]] = {}
+    for place in lost:
+        found.setdefault(place, set()).add(WHOLLY)
+        for size in (1, 2):
+            if len(place) > size:
+                found.setdefault(place[:size], set()).add(str(place[size]))
+    return found
+
+
+def _lost_settings(
+    levels: Sequence[tuple[Location, Any]], lost: Mapping[Location, set[str]]
+) -> frozenset[str]:
+    """Return which settings of several levels cannot be known, for the nearest is lost."""
+    found: set[str] = set()
+    for place, level in levels:
+        found -= level.model_fields_set
+        here = lost.get(place, set())
+        found |= Settings.model_fields.keys() if WHOLLY in here else here
+    return frozenset(found)
 
 
 def _nearest(levels: Sequence[tuple[Location, Any]]) -> dict[str, tuple[Location, Any]]:
@@ -169,39 +215,60 @@ def _line_rows(document: Document) -> tuple[list[_Row], list[Fault]]:
         checked = check(Line, written, document, (index,))
         faults += checked.faults
         if checked.values is not None:
-            values = _nearest([((index,), checked.values)])
+            levels = [((index,), checked.values)]
+            values = _nearest(levels)
             name, template = values.pop("name")[1], values.pop("output")[1]
             names = {"clip": name, "seed": values.get("seed", ((), 0))[1] or 0}
-            rows.append(_Row(name, (index,), template, names, values, not checked.lost))
+            lost = _lost_settings(levels, _by_level(checked.lost))
+            rows.append(
+                _Row(name, (index,), template, names, values, lost, is_clip="name" not in lost)
+            )
     return rows, faults
 
 
 def _job(row: _Row, reader: ValueReader, document: Document) -> RenderJob | None:
-    """Return what a row asks for, as far as it can be read; None when that is no job.
+    """Return what a row asks for, as a draft where something of it cannot be read.
 
     Faults are noted in the reader; what can only follow from a fault that is told is not told.
     """
-    read: dict[str, Any] = {"threads": BATCH_THREADS, "resume": True}
     found = {
         name: reader.value(name, value, place)
         for name, (place, value) in row.values.items()
         if value is not None
     }
-    read |= {name: value for name, value in found.items() if value is not LOST}
-    ending = PROFILES[read["profile"]].ending if read.get("profile") else ".mp4"
-    names = {**row.names, "suffix": ending}
-    output = reader.output(row.template, names, row.location)
+    if not row.is_clip:
+        return None
+    lost = {*row.lost, *(name for name, value in found.items() if value is LOST)}
+    read: dict[str, Any] = {"threads": BATCH_THREADS, "resume": True}
+    read |= {name: value for name, value in found.items() if name not in lost}
+    output = _output(row, reader, read, lost)
     if output is LOST:
-        return None
-    whole = row.whole and LOST not in found.values()
-    try:
-        if "reference" not in read:
-            raise named_fault("reference", "is missing", "every character needs a picture")
-        return RenderJob(output=output, **read)
-    except ExplainedError as error:
-        if whole:
-            reader.note(row.location, as_fault(error, row.name))
-        return None
+        lost.add("output")
+    else:
+        read["output"] = output
+    if "reference" not in read and "reference" not in lost:
+        missing = named_fault("reference", "is missing", "every character needs a picture")
+        reader.note(row.location, as_fault(missing, row.name))
+        lost.add("reference")
+    sketch = draft(read, lost)
+    errors = find_job_faults(sketch)
+    for error in errors:
+        reader.note(row.location, as_fault(error, row.name))
+    return sketch if lost or errors else RenderJob(**read)
+
+
+def _output(row: _Row, reader: ValueReader, read: Mapping[str, Any], lost: set[str]) -> Any:
+    """Return where the result of a row goes, or LOST."""
+    needed = {"output"} | {name for name, word in NEEDED.items() if word in row.template}
+    if needed & lost:
+        return LOST
+    ending = PROFILES[read["profile"]].ending if read.get("profile") else ".mp4"
+    return reader.output(
+        row.template,
+        {**row.names, "suffix": ending},
+        row.location,
+        template_place=(*(row.location if "character" not in row.names else ()), "output"),
+    )
 
 
 def _without_collisions(clips: list[ClipJob]) -> tuple[list[ClipJob], list[Fault]]:
@@ -212,11 +279,11 @@ def _without_collisions(clips: list[ClipJob]) -> tuple[list[ClipJob], list[Fault
     """
     first: dict[tuple[str, str], ClipJob] = {}
     kept, faults = [], []
-    for clip in clips:
+    for clip in filter(lambda clip: is_placed(clip.job), clips):
         files = {_same(clip.job.target), _same(clip.job.beside(".json"))}
         keys = [("name", clip.name), *(("file", name) for name in files)]
         others = [other for key in keys if (other := first.get(key))]
-        if any(other.job == clip.job for other in others):
+        if any(vars(other.job) == vars(clip.job) for other in others):
             continue
         kept.append(clip)
         if others:

@@ -20,6 +20,9 @@ MAXIMUM_DEPTH = 12
 MAXIMUM_NODES = 200_000
 LONGEST_NUMBER = 40
 CORE = "tag:yaml.org,2002:"
+ALIAS = "alias"
+SPOILT = "\ufffd"
+HALVES = "holds half of a character (a surrogate)"
 NOTHING_STARTED = "nothing was started"
 SCALARS = ("str", "int", "float", "bool", "null")
 
@@ -52,13 +55,22 @@ class ManifestError(UsageError):
 class Document:
     """Plain values, on which line each of them begins, and what could not be read.
 
-    is_lines: whether the values are a list with one table for each line of JSON.
+    lost: where the values are that could not be read. is_lines: whether the values are a list with
+    one table for each line of JSON.
     """
 
     values: Any
     lines: dict[Location, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    lost: set[Location] = field(default_factory=set)
     is_lines: bool = False
+    is_spoilt: bool = False
+    """Whether SPOILT stands in it for what is no text."""
+
+    def lose(self, location: Location, problem: str) -> None:
+        """Note that a value could not be read."""
+        self.faults.append(Fault(self.line(location), problem))
+        self.lost.add(location)
 
     def line(self, location: Location) -> int:
         """Return the line of a value, or of the nearest one around it."""
@@ -78,21 +90,33 @@ def read_document(path: Path) -> Document:
     if path.stat().st_size > MAXIMUM_BYTES:
         problem = f"is larger than {MAXIMUM_BYTES // 2**20} MiB"
         raise UsageError("B2", path, problem, "split it into several manifests")
+    text, faults = _decoded(path)
+    is_lines = path.suffix.lower() == ".jsonl"
+    return _read_lines(text, faults) if is_lines else _read_yaml(text, path, faults)
+
+
+def _decoded(path: Path) -> tuple[str, list[Fault]]:
+    """Return a file's text; SPOILT stands for what is no UTF-8, of which the first is told.
+
+    Raises: ManifestError B2 for a text in UTF-16, of which nothing can be read.
+    """
     written = path.read_bytes()
     try:
-        text = written.decode("utf-8-sig")
+        return written.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
         line = written[: error.start].count(b"\n") + 1
         problem = f"is not UTF-8 at byte {error.start} · save it as UTF-8"
-        raise ManifestError(path, [Fault(line, problem)]) from None
-    return _read_lines(text) if path.suffix.lower() == ".jsonl" else _read_yaml(text, path)
+    faults = [Fault(line, problem)]
+    if b"\0" in written:
+        raise ManifestError(path, faults)
+    return written.decode("utf-8-sig", errors="replace"), faults
 
 
-def _read_lines(text: str) -> Document:
+def _read_lines(text: str, faults: list[Fault]) -> Document:
     """Read one JSON object a line; every bad line is told."""
-    document = Document([], is_lines=True)
+    document = Document([], faults=faults, is_lines=True)
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+        if not line.strip() or (faults and SPOILT in line):
             continue
         try:
             value = json.loads(line, object_pairs_hook=_without_duplicates)
@@ -116,44 +140,49 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _read_yaml(text: str, path: Path) -> Document:
+def _read_yaml(text: str, path: Path, faults: list[Fault]) -> Document:
+    unprintable = yaml.reader.Reader.NON_PRINTABLE
+    for number, line in enumerate(text.split("\n"), start=1):
+        if found := unprintable.search(line):
+            problem = f"is not YAML: it holds the character U+{ord(found[0]):04X}"
+            faults.append(Fault(number, problem))
+    text = unprintable.sub(SPOILT, text)
     try:
-        _check_events(text, path)
-        root = yaml.compose(text, yaml.SafeLoader)
+        _check_events(text, path, faults)
+        root = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
-        raise ManifestError(path, [_yaml_fault(error)]) from None
-    except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        problem = f"is not YAML: it holds the character U+{error.character:04X}"
-        raise ManifestError(path, [Fault(line, problem)]) from None
-    document = Document(None)
+        raise ManifestError(path, [*faults, _yaml_fault(error)]) from None
+    document = Document(None, faults=faults, is_spoilt=bool(faults))
     document.values = None if root is None else _value(root, (), document)
     if document.values is None:
-        raise ManifestError(path, [Fault(1, "is empty · see dtvideo batch init")])
+        raise ManifestError(path, faults or [Fault(1, "is empty · see dtvideo batch init")])
     return document
 
 
-def _check_events(text: str, path: Path) -> None:
-    """Refuse aliases, deep nesting and masses of nodes before a tree is built of them."""
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Composes nodes; an alias becomes a word of its own kind."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next node."""
+        if not self.check_event(yaml.AliasEvent):
+            return super().compose_node(parent, index)
+        event = self.get_event()
+        return yaml.ScalarNode(ALIAS, event.anchor, event.start_mark, event.end_mark)
+
+
+def _check_events(text: str, path: Path, faults: list[Fault]) -> None:
+    """Refuse deep nesting and masses of nodes before a tree is built of them."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        problem = _hostile(event)
+        problem = ""
         if depth > MAXIMUM_DEPTH:
             problem = f"is nested deeper than {MAXIMUM_DEPTH}"
         if count > MAXIMUM_NODES:
             problem = f"has more than {MAXIMUM_NODES} values"
         if problem:
-            raise ManifestError(path, [Fault(event.start_mark.line + 1, problem)])
-
-
-def _hostile(event: yaml.Event) -> str:
-    """Return what is wrong with one event by itself; nothing when all is well."""
-    if isinstance(event, yaml.AliasEvent):
-        return "aliases (*name) are not allowed"
-    halves = isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value)
-    return "holds half of a character (a surrogate)" if halves else ""
+            raise ManifestError(path, [*faults, Fault(event.start_mark.line + 1, problem)])
 
 
 def _yaml_fault(error: yaml.MarkedYAMLError) -> Fault:
@@ -163,53 +192,80 @@ def _yaml_fault(error: yaml.MarkedYAMLError) -> Fault:
 
 
 def _value(node: yaml.Node, location: Location, document: Document) -> Any:
-    """Return a node as a plain value, noting lines; keys, and names of them, are always text."""
+    """Return a node as a plain value, noting lines; keys, and names of them, are always text.
+
+    None, with its place noted, for what cannot be read.
+    """
     document.lines.setdefault(location, node.start_mark.line + 1)
-    _check_tag(node, document.faults)
+    problem = _hostile(node)
+    if problem:
+        document.lose(location, problem)
+        return None
     if isinstance(node, yaml.MappingNode):
         return _table(node, location, document)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*location, index), document) for index, item in enumerate(node.value)]
+    if document.is_spoilt and SPOILT in node.value:
+        document.lost.add(location)
+        return None
     if location[:1] == ("overrides",) and location[2:] in (("character",), ("clip",)):
         return node.value  # 0010 is the name that the key 0010 is
-    return _scalar(node, document.faults)
+    return _scalar(node, location, document)
+
+
+def _hostile(node: yaml.Node) -> str:
+    """Return what is wrong with a node by itself; nothing when all is well."""
+    if node.tag == ALIAS:
+        return "aliases (*name) are not allowed"
+    if node.tag.removeprefix(CORE) not in (*SCALARS, "map", "seq", "timestamp"):
+        return f"tag {node.tag!r} is not allowed"
+    return HALVES if isinstance(node, yaml.ScalarNode) and _has_halves(node.value) else ""
+
+
+def _has_halves(text: str) -> bool:
+    return re.search("[\ud800-\udfff]", text) is not None
 
 
 def _table(node: yaml.MappingNode, location: Location, document: Document) -> dict[str, Any]:
+    """Return a table; what cannot be read is left out, or it would be missed twice."""
     values: dict[str, Any] = {}
     for key, item in node.value:
         line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
+        if not isinstance(key, yaml.ScalarNode) or key.tag == ALIAS:
             document.faults.append(Fault(line, "a key is no plain word"))
             continue
         name = key.value
+        if _has_halves(name):
+            document.faults.append(Fault(line, HALVES))
+            continue
+        if document.is_spoilt and SPOILT in name:
+            continue
         if name in values:
             before = document.lines[(*location, name)]
             document.faults.append(Fault(line, f"key {name!r} is given twice (line {before})"))
-            continue
-        document.lines[(*location, name)] = line
-        values[name] = _value(item, (*location, name), document)
+            if location not in (("characters",), ("clips",)):
+                continue
+            name = f"{name} (line {line})"  # it is told what is wrong in there, too
+        place = (*location, name)
+        document.lines[place] = line
+        value = _value(item, place, document)
+        if place not in document.lost:
+            values[name] = value
     return values
 
 
-def _check_tag(node: yaml.Node, faults: list[Fault]) -> None:
-    if node.tag.removeprefix(CORE) not in (*SCALARS, "map", "seq", "timestamp"):
-        faults.append(Fault(node.start_mark.line + 1, f"tag {node.tag!r} is not allowed"))
-
-
-def _scalar(node: yaml.ScalarNode, faults: list[Fault]) -> Any:
+def _scalar(node: yaml.ScalarNode, location: Location, document: Document) -> Any:
     """Return text, a number, a truth value or None; dates stay text."""
-    if node.tag.removeprefix(CORE) not in SCALARS:
-        return node.value
     kind = node.tag.removeprefix(CORE)
+    if kind not in SCALARS:
+        return node.value
     loader = yaml.SafeLoader("")
     try:
         if kind in ("int", "float") and len(node.value) > LONGEST_NUMBER:
             raise ValueError("too many digits")  # 1:1:1:... takes their square in time
         return loader.construct_object(node)
     except (ValueError, LookupError):
-        shown = repr(node.value[:LONGEST_NUMBER])
-        faults.append(Fault(node.start_mark.line + 1, f"{shown} is no {kind}"))
+        document.lose(location, f"{node.value[:LONGEST_NUMBER]!r} is no {kind}")
         return None
     finally:
         loader.dispose()

@@ -4,10 +4,10 @@ Values that cannot stand where they do are told and left out, so that the rest c
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
 from pydantic import (
@@ -56,6 +56,12 @@ PAIRS: Mapping[str, Any] = {
 PAIR = {"character", "clip", "skip"}
 NOT_IN_A_MANIFEST = {"output", "overwrite", "resume", "skip_existing"}
 LONGEST_SHOWN = 40
+ROUNDS = 4  # what was left out can leave a gap, and filling that nothing further
+UNKNOWN_KEY = "extra_forbidden"
+STAND_IN = "\0"
+"""The name of what is missing; no file can have it."""
+SOURCES = ("reference", "driver", "poses")
+"""Settings that an unknown key may be another word for."""
 ABSENT = object()
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -130,7 +136,8 @@ class Manifest(BaseModel):
 class Checked(Generic[Model]):
     """What could be made of some values, what was wrong, and where something was left out.
 
-    values: None when the rest makes no sense without what was left out.
+    values: None when nothing at all makes sense. What is missing has a stand-in there: a name that
+    no file has, or a table with nothing of that name; its place is among those that are lost.
     """
 
     values: Model | None
@@ -139,43 +146,119 @@ class Checked(Generic[Model]):
 
 
 def check(model: type[Model], values: Any, document: Document, before: Location) -> Checked[Model]:
-    """Check values that stand somewhere in a document; faults are told once for each place."""
-    try:
-        return Checked(model.model_validate(values))
-    except ValidationError as error:
-        found = error.errors()
-    faults: list[Fault] = []
-    lost: dict[Location, None] = {}
-    for each in found:
-        place = _place(values, each["loc"])
-        if place not in lost:
-            missing = place != each["loc"] and each["type"] == "missing"
-            lost[place] = None
-            problem = _problem(each, (*place, *each["loc"][-1:]) if missing else place, model)
-            faults.append(Fault(document.line((*before, *place)), problem))
-    places = frozenset((*before, *place) for place in lost)
-    try:
-        return Checked(model.model_validate(_without(values, lost)), tuple(faults), places)
-    except ValidationError:
-        return Checked(None, tuple(faults), places)
+    """Check values that stand somewhere in a document; faults are told once for each place.
+
+    What is left out of them leaves gaps, which are filled, so that the rest is read as well.
+    """
+    length = len(before)
+    unread = {place[length:] for place in document.lost if place[:length] == before}
+    gaps = _Gaps(model, document, before, told=set(unread), lost=set(unread))
+    made = None
+    for _ in range(ROUNDS):
+        try:
+            made = model.model_validate(values)
+            break
+        except ValidationError as error:
+            values = gaps.without_faults(values, error.errors())
+    return Checked(made, tuple(gaps.faults), frozenset((*before, *place) for place in gaps.lost))
 
 
-def kept_overrides(document: Document, lost: Iterable[Location]) -> list[int]:
-    """Return the numbers, as written, of the overrides that were not left out."""
-    written = document.values.get("overrides")
-    gone = set(lost)
-    count = len(written) if isinstance(written, list) else 0
-    return [index for index in range(count) if ("overrides", index) not in gone]
+@dataclass
+class _Gaps:
+    """What is left out of some values, round by round."""
+
+    model: type[BaseModel]
+    document: Document
+    before: Location
+    told: set[Location]
+    lost: set[Location]
+    faults: list[Fault] = field(default_factory=list)
+
+    def without_faults(self, values: Any, found: Sequence[Mapping[str, Any]]) -> Any:
+        """Return values without what is wrong, and with stand-ins for what is missing."""
+        gone: dict[Location, None] = {}
+        filled: dict[Location, Any] = {}
+        for each in found:
+            if each["type"] == UNKNOWN_KEY:
+                filled |= self._meant(values, each["loc"])
+        for each in found:
+            place = _place(values, each["loc"])
+            is_missing = each["type"] == "missing" and place != each["loc"]
+            where = (*place, each["loc"][-1]) if is_missing else place
+            self._tell(each, place, where)
+            if is_missing:
+                filled.setdefault(where, _stand_in(where))
+            elif place[:1] == ("overrides",) and len(place) == 2:
+                filled[place] = dict.fromkeys(("character", "clip"), STAND_IN)  # not to move others
+            else:
+                gone[place] = None
+        return _without(_filled(values, filled), gone)
+
+    def _tell(self, found: Mapping[str, Any], place: Location, where: Location) -> None:
+        self.lost.add(where)
+        if where not in self.told:
+            self.told.add(where)
+            line = self.document.line((*self.before, *place))
+            self.faults.append(Fault(line, _problem(found, where, self.model)))
+
+    def _meant(self, values: Any, place: Location) -> dict[Location, Any]:
+        """Return the value of an unknown key by the key that was meant, which is lost as well."""
+        around, close = place[:-1], _nearest(str(place[-1]), _known_keys(place, self.model))
+        self.lost.update((*around, name) for name in ([close] if close else SOURCES))
+        table = values
+        for key in around:
+            table = table[key]
+        if close is None or close in table:
+            return {}
+        meant = (*around, close)
+        if not around and self.model.model_fields[close].is_required():
+            self.told.add(meant)  # it is not missing
+        self._move_lines((*self.before, *place), (*self.before, *meant))
+        return {meant: table[place[-1]]}
+
+    def _move_lines(self, place: Location, meant: Location) -> None:
+        """Let what was meant, and what is in it where that is a table, stand where it is."""
+        lines = self.document.lines
+        lines[meant] = self.document.line(place)
+        if len(place) == 1:
+            moved = {key: line for key, line in lines.items() if key[:1] == place}
+            lines |= {(*meant, *key[1:]): line for key, line in moved.items()}
+
+
+def _stand_in(place: Location) -> Any:
+    """Return what stands for something that is missing: a table of nothing, or a name of none."""
+    return {STAND_IN: {}} if place in (("characters",), ("clips",)) else STAND_IN
+
+
+def _filled(values: Any, gaps: Mapping[Location, Any]) -> Any:
+    """Return a copy of nested values with further ones at some places."""
+    for place, value in gaps.items():
+        values = _with_one(values, place, value)
+    return values
+
+
+def _with_one(values: Any, place: Location, value: Any) -> Any:
+    if not place:
+        return value
+    rest, key = copy(values), place[0]
+    rest[key] = _with_one(rest[key], place[1:], value) if len(place) > 1 else value
+    return rest
 
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return what was meant, as a question: a flag's setting, or what is spelled most alike."""
-    names = list(known)
+    close = _nearest(word, known)
+    return f" · did you mean {close!r}?" if close else ""
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    names = [name for name in known if name != STAND_IN]
     setting = _settings_of_flags().get(word.strip("-").replace("_", "-"))
     close = [setting] if setting in names else difflib.get_close_matches(word, names, n=1)
-    return f" · did you mean {close[0]!r}?" if close else ""
+    return close[0] if close else None
 
 
+@cache
 def _settings_of_flags() -> dict[str, str]:
     """Return the settings by the flags of the command line, without their dashes."""
     actions = animate_parser("animate", lambda _: 0)._actions
@@ -194,7 +277,7 @@ def _place(values: Any, location: tuple[str | int, ...]) -> Location:
 
 def _problem(found: Mapping[str, Any], place: Location, model: type[BaseModel]) -> str:
     where = ".".join(map(str, place)) or "the manifest"
-    if found["type"] == "extra_forbidden":
+    if found["type"] == UNKNOWN_KEY:
         return f"{where}: is no setting{near(str(place[-1]), _known_keys(place, model))}"
     if found["type"] == "missing":
         return f"{where}: is missing"

@@ -4,7 +4,7 @@ Each value is read once, wherever it counts, so that it is told once when it can
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,9 @@ class ValueReader:
     def value(self, name: str, value: Any, place: Location) -> Any:
         """Return a setting as `RenderJob` takes it, or LOST; a path also when it is told."""
         if place not in self._read:
+            if name in PAIRS:
+                self._read[place] = self._pairs(name, value, place)
+                return self._read[place]
             try:
                 self._read[place] = self._value(name, value)
             except ExplainedError as error:
@@ -70,18 +73,41 @@ class ValueReader:
                 self._read[place] = self.root / value.replace("\0", "") if is_path else LOST
         return self._read[place]
 
-    def output(self, template: str, names: Mapping[str, str | int], place: Location) -> Any:
-        """Return where a result goes, or LOST."""
+    def output(
+        self,
+        template: str,
+        names: Mapping[str, str | int],
+        place: Location,
+        *,
+        template_place: Location = ("output",),
+    ) -> Any:
+        """Return where a result goes, or LOST.
+
+        place: of the clip; template_place: of the template.
+        """
         try:
             text = expand(template, names)
         except ExplainedError as error:
-            self.note(("output",), as_fault(error, "output"))
+            self.note(template_place, as_fault(error, "output"))
             return LOST
         try:
             return self._output(text)
         except ExplainedError as error:
             self.note(place, as_fault(error, error.subject))
             return LOST
+
+    def _pairs(self, name: str, values: Sequence[str], place: Location) -> Any:
+        """Return files with a number or a word each, or LOST where one of them is wrong."""
+        pairs = []
+        for index, text in enumerate(values):
+            try:
+                file, told = PAIRS[name](text)
+                pairs.append((str(self._input(file)), told))
+                _check_alone(name, tuple(pairs[-1:]))
+            except ExplainedError as error:
+                self.note((*place, index), as_fault(error, ".".join(map(str, place))))
+                pairs.append(LOST)
+        return LOST if LOST in pairs else tuple(pairs)
 
     def _value(self, name: str, value: Any) -> Any:
         if name in PATH_SETTINGS:
@@ -91,9 +117,6 @@ class ValueReader:
             read = PARSERS[name](str(value))
         elif name in NAMED:
             read = self._name_or_path(value, NAMED[name])
-        elif name in PAIRS:
-            pairs = map(PAIRS[name], value)
-            read = tuple((str(self._input(file)), told) for file, told in pairs)
         _check_alone(name, read)
         return read
 
@@ -112,12 +135,18 @@ class ValueReader:
         return str(self._input(text))
 
     def _output(self, text: str) -> Path:
-        for part in Path(text).parts:
-            impossible = RESERVED.fullmatch(part) or IMPOSSIBLE.search(part) or part[-1] in ". "
-            if impossible or len(part.encode()) > LONGEST_NAME:
-                problem = f"{part!r} is no file name on every system"
-                raise named_fault(text, problem, "rename the character or the clip")
+        parts = [repr(part) for part in Path(text).parts if _is_impossible(part)]
+        if parts:
+            told = "is no file name" if len(parts) == 1 else "are no file names"
+            problem = f"{', '.join(parts)} {told} on every system"
+            raise named_fault(text, problem, "rename the character or the clip")
         return _inside(text, self.results, confined=True)
+
+
+def _is_impossible(part: str) -> bool:
+    """Tell whether some system cannot have a file or folder of that name."""
+    is_none = RESERVED.fullmatch(part) or IMPOSSIBLE.search(part) or part[-1] in ". "
+    return bool(is_none) or len(part.encode()) > LONGEST_NAME
 
 
 def expand(template: str, names: Mapping[str, str | int]) -> str:
@@ -128,16 +157,22 @@ def expand(template: str, names: Mapping[str, str | int]) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name, width = match[1], int(match[2] or 0)
-        if name not in names:
-            known = ", ".join(f"{{{each}}}" for each in names)
-            raise named_fault(template, f"{{{name}}} is unknown", f"use {known}")
         value = str(names[name])
         if "/" in value or "\\" in value or not value.strip(" ."):
             raise named_fault(template, f"{name} {value!r} is no file name", "rename it")
         return value.zfill(width)
 
+    problems, remedies = [], []
+    unknown = dict.fromkeys(match[1] for match in TEMPLATE.finditer(template))
+    wrong = [f"{{{name}}}" for name in unknown if name not in names]
+    if wrong:
+        problems.append(f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} unknown")
+        remedies.append(f"use {', '.join(f'{{{each}}}' for each in names)}")
     if re.search(r"[{}]", TEMPLATE.sub("", template)):
-        raise named_fault(template, "has braces that are no {name}", "write {name} or {name:03}")
+        problems.append("has braces that are no {name}")
+        remedies.append("write {name} or {name:03}")
+    if problems:
+        raise named_fault(template, " and ".join(problems), ", ".join(remedies))
     return TEMPLATE.sub(fill, template)
 
 
