@@ -3,7 +3,7 @@
 lease.json      held by the run that works here
 recipe.json     what is being made, and on what
 frames/         finished frames, and the latents for the next one
-out/            results under construction, renamed into place when all of them are whole
+out/<result>/   what is under construction, renamed into place when all of it is whole
 """
 
 import json
@@ -31,8 +31,10 @@ TRY_AGAIN = 7  # exit code of what may go better another time
 class Work:
     """The work folder of one render; open it with `open_work`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, result: str) -> None:
+        """Take the folder and the name of the result: results of several kinds may share it."""
         self.folder = folder
+        self._stage = folder / STAGED / result
         self.frames = FrameStore(folder / FRAMES)
         self.is_ours = False
         """Whether what lies here was made by this run, or by an earlier one in the same way."""
@@ -40,7 +42,7 @@ class Work:
     @property
     def is_publishing(self) -> bool:
         """Whether results of this render may have been put into place already."""
-        return (self.folder / STAGED).exists()
+        return self._stage.exists()
 
     @property
     def is_begun(self) -> bool:
@@ -76,10 +78,9 @@ class Work:
 
     def staged(self, target: Path) -> Path:
         """Return where a result is built before it is put into place."""
-        folder = self.folder / STAGED
-        with explained_write(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder if is_folder(target) else folder / target.name
+        with explained_write(self._stage):
+            self._stage.mkdir(parents=True, exist_ok=True)
+        return self._stage if is_folder(target) else self._stage / target.name
 
     def publish(self, pairs: Iterable[tuple[Path, Path]]) -> None:
         """Put whole results into place, each pair from where it was built to its name."""
@@ -108,7 +109,7 @@ def open_work(job: RenderJob) -> Iterator[Work]:
     Raises: OutputError F5 when another run holds it, F7 when an earlier run has left frames and
     the job says neither `resume` nor `overwrite`; ResourceError F3 where nothing can be written.
     """
-    work = Work(job.beside(".work"))
+    work = Work(job.beside(".work"), result=job.target.name)
     folders = (work.folder, *work.folder.parents)
     made = [folder for folder in folders if not folder.exists()]
     try:

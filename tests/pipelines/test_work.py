@@ -12,6 +12,7 @@ from dtvideo.errors import ModelError, OutputError, ResourceError, UsageError
 from dtvideo.files import sha256_file
 from dtvideo.video import probe
 from pipelines.render import render
+from pipelines.work import Work
 from tests.killing import killed_at
 from tests.stopping import stop_at, stopped
 
@@ -176,3 +177,23 @@ def test_f1_a_render_killed_at_any_moment_ends_with_the_same_frames(job):
 @pytest.mark.slow
 def test_f1_a_render_killed_at_any_of_fifty_moments_ends_with_the_same_frames(job):
     check_kill_points(job, sorted(random.Random(5).sample(range(1, OPERATIONS), 50)))
+
+
+def test_f7_a_result_of_another_kind_is_not_replaced_by_a_run_that_stopped_while_it_published(
+    job, monkeypatch
+):
+    other = job.target.with_suffix(".webm")
+    other.write_bytes(b"of somebody else")
+
+    def stop(self, pairs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "publish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            render(job)
+    with pytest.raises(OutputError, match="exists already"):
+        render(replace(job, output=other, resume=True))
+    assert other.read_bytes() == b"of somebody else"
+    render(replace(job, resume=True))
+    assert probe(job.target).frames == 4
