@@ -7,6 +7,7 @@ ever. So the frame count is found by decoding with PyAV first, and every request
 import multiprocessing
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,68 +20,100 @@ from dtvideo.video import VideoInfo, probe
 
 START_SECONDS = 60.0
 STOP_SECONDS = 2.0
+MOST_OPEN = 8  # clips at once, some ten megabytes each
+OPEN, READ, CLOSE = "open", "read", "close"
+REMEDY = "leave it out or convert it"
 
 Frames = UInt8[np.ndarray, "t h w 3"]
 
 
-class ClipReader:
-    """Reads scattered frames of one clip; a context manager.
+class ClipReaders:
+    """Reads scattered frames of many clips, all in one child process; close it in the end.
 
-    The frames are those of the file, RGB, in the orientation and at the rate in which they are
-    stored. deadline_seconds: how long one `read` may take before the child is killed.
-    Raises: MediaError V1-V6 from `probe`; V5 when decord sees another number of frames or does
-    not answer in time; V9 when the clip would have to be turned.
+    The frames are those of the files, RGB, in the orientation and at the rate in which they are
+    stored. A clip is probed once; the `most_open` that were read last stay open.
+    deadline_seconds: how long one `read` may take before the child is killed.
     """
 
-    def __init__(self, path: Path, *, deadline_seconds: float = 20.0) -> None:
-        self.info: VideoInfo = probe(path)
-        self.deadline_seconds = deadline_seconds
-        if self.info.rotation or self.info.orientation.mirrored:
-            raise MediaError("V9", path, f"is stored turned by {self.info.rotation} degrees",
-                             "store training clips upright")  # fmt: skip
+    def __init__(self, *, deadline_seconds: float = 20.0, most_open: int = MOST_OPEN) -> None:
+        self.deadline_seconds, self.most_open = deadline_seconds, most_open
+        self._infos: dict[Path, VideoInfo] = {}
+        self._open: dict[Path, None] = {}
+        self._child: BaseProcess | None = None
 
-    def __len__(self) -> int:
-        return self.info.decoded_frames
+    def info(self, path: Path) -> VideoInfo:
+        """Return the facts of a clip.
 
-    def __enter__(self) -> "ClipReader":
+        Raises: MediaError V1-V6 from `probe`; V9 when the clip would have to be turned.
+        """
+        if path not in self._infos:
+            info = probe(path)
+            if info.rotation or info.orientation.mirrored:
+                problem = f"is stored turned by {info.rotation} degrees"
+                raise MediaError("V9", path, problem, "store training clips upright")
+            self._infos[path] = info
+        return self._infos[path]
+
+    def open(self, path: Path) -> None:
+        """Have a clip open in the child, which begins with the first one.
+
+        Raises: as `info`; MediaError V5 when decord sees another number of frames or does not
+        answer in time.
+        """
+        info = self.info(path)
+        if path in self._open:
+            self._open[path] = self._open.pop(path)  # the last one now
+            return
+        if self._child is None:
+            self._begin()
+        if len(self._open) == self.most_open:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            self._send(CLOSE, oldest)
+        self._send(OPEN, path)
+        seen = self._answer(path, START_SECONDS)
+        if seen != info.decoded_frames:
+            self.close()
+            problem = f"holds {info.decoded_frames} frames, but decord sees {seen}"
+            raise MediaError("V5", path, problem, "convert it to another container")
+        self._open[path] = None
+
+    def read(self, path: Path, indices: Sequence[int]) -> Frames:
+        """Return the frames of these numbers of a clip, in this order.
+
+        Raises: as `open`; MediaError V5 when the decoder fails, dies or is late (it is killed
+        then).
+        """
+        count = self.info(path).decoded_frames
+        if wrong := [index for index in indices if not 0 <= index < count]:
+            raise MediaError("V5", path, f"has no frame {wrong[0]}", f"ask for 0 to {count - 1}")
+        self.open(path)
+        self._send(READ, path, list(indices))
+        return np.asarray(self._answer(path, self.deadline_seconds))
+
+    def close(self) -> None:
+        """End the child; the next `read` begins another one."""
+        if self._child is not None:
+            self._connection.close()
+            self._child.kill()
+            self._child.join(STOP_SECONDS)
+        self._child, self._open = None, {}
+
+    def _begin(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, far_end = context.Pipe()
-        self._child = context.Process(
-            target=serve_clip, args=(str(self.info.path), far_end), daemon=True
-        )
+        self._child = context.Process(target=serve_clips, args=(far_end,), daemon=True)
         self._child.start()
         far_end.close()
+
+    def _send(self, verb: str, path: Path, *details: object) -> None:
         try:
-            seen = self._answer(START_SECONDS)
-            if seen != len(self):
-                raise MediaError("V5", self.info.path, f"holds {len(self)} frames, but decord "
-                                 f"sees {seen}", "convert it to another container")  # fmt: skip
-        except BaseException:
-            self._end()
-            raise
-        return self
+            self._connection.send((verb, str(path), *details))
+        except OSError:
+            self.close()
+            raise _crashed(path) from None
 
-    def read(self, indices: Sequence[int]) -> Frames:
-        """Return the frames of these numbers, in this order.
-
-        Raises: MediaError V5 when the decoder fails, dies or is late (it is killed then).
-        """
-        wrong = [index for index in indices if not 0 <= index < len(self)]
-        if wrong:
-            raise MediaError("V5", self.info.path, f"has no frame {wrong[0]}",
-                             f"ask for 0 to {len(self) - 1}")  # fmt: skip
-        self._connection.send(list(indices))
-        return np.asarray(self._answer(self.deadline_seconds))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end()
-
-    def _answer(self, seconds: float) -> Any:
+    def _answer(self, path: Path, seconds: float) -> Any:
         try:
             if self._connection.poll(seconds):
                 answer = self._connection.recv()
@@ -90,29 +123,69 @@ class ClipReader:
             else:
                 problem = f"gave no frames within {seconds:g} seconds"
         except (EOFError, OSError):
-            problem = "made the decoder crash"
-        self._end()
-        raise MediaError("V5", self.info.path, problem, "leave it out or convert it")
-
-    def _end(self) -> None:
-        self._connection.close()
-        self._child.kill()
-        self._child.join(STOP_SECONDS)
+            self.close()
+            raise _crashed(path) from None
+        self.close()
+        raise MediaError("V5", path, problem, REMEDY)
 
 
-def serve_clip(path: str, connection: Connection) -> None:
-    """Answer requests for frames until the other end closes: the child's whole life.
+class ClipReader:
+    """Reads scattered frames of one clip; a context manager.
 
-    Sends the number of frames first; an error is sent as text.
+    Raises: as `ClipReaders`.
+    """
+
+    def __init__(self, path: Path, *, deadline_seconds: float = 20.0) -> None:
+        self._readers = ClipReaders(deadline_seconds=deadline_seconds)
+        self.info: VideoInfo = self._readers.info(path)
+
+    def __len__(self) -> int:
+        return self.info.decoded_frames
+
+    def __enter__(self) -> "ClipReader":
+        try:
+            self._readers.open(self.info.path)
+        except BaseException:
+            self._readers.close()
+            raise
+        return self
+
+    def read(self, indices: Sequence[int]) -> Frames:
+        """Return the frames of these numbers, in this order."""
+        return self._readers.read(self.info.path, indices)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._readers.close()
+
+
+def serve_clips(connection: Connection) -> None:
+    """Answer requests until the other end closes: the child's whole life.
+
+    A clip that is opened is answered by its number of frames; an error is sent as text.
     """
     try:
         import decord
 
-        reader = decord.VideoReader(path, num_threads=1)
-        connection.send(len(reader))
+        readers: dict[str, Any] = {}
         while True:
-            connection.send(reader.get_batch(connection.recv()).asnumpy())
+            verb, path, *details = connection.recv()
+            if verb == OPEN:
+                readers[path] = decord.VideoReader(path, num_threads=1)
+                connection.send(len(readers[path]))
+            elif verb == READ:
+                connection.send(readers[path].get_batch(*details).asnumpy())
+            else:
+                del readers[path]
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:
         connection.send((str(error).strip().splitlines() or [type(error).__name__])[-1])
+
+
+def _crashed(path: Path) -> MediaError:
+    return MediaError("V5", path, "made the decoder crash", REMEDY)

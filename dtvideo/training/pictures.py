@@ -13,7 +13,6 @@ import hashlib
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -25,13 +24,13 @@ from dtvideo.errors import MediaError
 from dtvideo.files import check_input
 from dtvideo.images import LoadedImage, load_image, resize
 from dtvideo.segmentation import find_mask
-from dtvideo.training.clips import ClipReader
+from dtvideo.training.clips import ClipReaders
+from dtvideo.training.found import Found
 
 PICTURE_KINDS = ("png", "jpg", "jpeg", "webp")
 CLIP_KINDS = ("mp4", "mov", "mkv", "webm", "avi")
 CAPTION, DEPTH, MASK = "txt", "depth.png", "mask.png"
 SHUFFLE, FRAMES = 0x5A, 0xF2  # last keys of random draws: what they are for
-CLIPS_OPEN = 4  # at once, each with a process of its own
 
 Image = UInt8[np.ndarray, "h w 3"]
 Key = tuple[str, str]
@@ -92,7 +91,7 @@ class PictureSet:
     ) -> None:
         self._estimate, self._describe = estimate, describe
         self._captions: dict[Key, str] = {}
-        self._clips: dict[Path, tuple[ClipReader, ExitStack]] = {}
+        self._found, self._clips = Found(), ClipReaders()
         samples: dict[Key, dict[str, Portion]] = {}
         for shard, file, portion in _portions(path):
             stem, _, kind = file.name.partition(".")
@@ -135,12 +134,14 @@ class PictureSet:
         else:
             shown = other = _load(parts[kind], kind)
         image, subject = _square(shown.rgb, size), _square(other.rgb, size)
-        mask = _square(_subject_mask(parts, other), size)
-        here = mask if shown is other else _square(_subject_mask(parts, shown), size)
+        if shown is other:
+            mask = here = self._found.get(("mask", key, size), lambda: _mask(parts, other, size))
+        else:
+            mask, here = _mask(parts, other, size), _mask(parts, shown, size)
         return Portrait(
             image=image,
             subject=_on_white(subject, mask),
-            layout=self._layout(parts, image),
+            layout=self._layout(key, image),
             mask=here,
             caption=self._caption(key, parts, image),
         )
@@ -169,12 +170,16 @@ class PictureSet:
         if is_clip and any(portion.size is not None for portion in parts.values()):
             raise MediaError("V1", path, f"{name} is a clip in a shard", "unpack the shard")
 
-    def _layout(self, parts: dict[str, Portion], image: Image) -> Image:
+    def _layout(self, key: Key, image: Image) -> Image:
+        """Return the depth of a sample; that of a picture is estimated once."""
+        parts, estimate, size = self._samples[key], self._estimate, image.shape[0]
         if DEPTH in parts:
-            return _square(_load(parts[DEPTH], DEPTH).rgb, image.shape[0])
-        if self._estimate is not None and self._needs_layout:
-            return self._estimate(image)
-        return np.zeros_like(image)
+            return _square(_load(parts[DEPTH], DEPTH).rgb, size)
+        if estimate is None or not self._needs_layout:
+            return np.zeros_like(image)
+        if _kind(parts) in CLIP_KINDS:
+            return estimate(image)
+        return self._found.get((DEPTH, key, size), lambda: estimate(image))
 
     def _caption(self, key: Key, parts: dict[str, Portion], image: Image) -> str:
         """Return the caption of a sample; one that is made is made once."""
@@ -187,27 +192,14 @@ class PictureSet:
 
     def _two_frames(self, clip: Path, key: tuple[int, ...]) -> tuple[LoadedImage, LoadedImage]:
         """Return two frames of a clip, chosen by a key; of a clip of one frame that one twice."""
-        reader = self._open(clip)
-        chosen = np.random.default_rng(key).choice(len(reader), 2, replace=len(reader) < 2)
-        first, second = reader.read([int(each) for each in chosen])
+        count = self._clips.info(clip).decoded_frames
+        chosen = np.random.default_rng(key).choice(count, 2, replace=count < 2)
+        first, second = self._clips.read(clip, [int(each) for each in chosen])
         return LoadedImage(first), LoadedImage(second)
 
-    def _open(self, clip: Path) -> ClipReader:
-        """Return the reader of a clip; the last few stay open."""
-        if clip not in self._clips:
-            if len(self._clips) == CLIPS_OPEN:
-                self._close(next(iter(self._clips)))
-            stack = ExitStack()
-            self._clips[clip] = stack.enter_context(ClipReader(clip)), stack
-        return self._clips[clip][0]
-
-    def _close(self, clip: Path) -> None:
-        self._clips.pop(clip)[1].close()
-
     def close(self) -> None:
-        """End the processes that read clips."""
-        for clip in list(self._clips):
-            self._close(clip)
+        """End the process that reads clips."""
+        self._clips.close()
 
 
 def _on_white(subject: Image, mask: Float32[np.ndarray, "h w"]) -> Image:
@@ -257,12 +249,25 @@ def _load(portion: Portion, kind: str) -> LoadedImage:
         return load_image(Path(file.name))
 
 
-def _subject_mask(parts: dict[str, Portion], loaded: LoadedImage) -> Float32[np.ndarray, "h w"]:
-    """Return the mask that is given, or else found in the picture."""
+def _mask(parts: dict[str, Portion], loaded: LoadedImage, size: int) -> Float32[np.ndarray, "s s"]:
+    """Return the mask of the middle square: the one that is given, or else found in the picture.
+
+    What is searched is the whole picture, reduced until its square is as large as is asked for.
+    """
     if MASK not in parts:
-        return find_mask(loaded).mask
+        return _square(find_mask(_reduced(loaded, size)).mask, size)
     given = _load(parts[MASK], MASK).rgb
-    return np.asarray(given.mean(axis=2) / 255, np.float32)
+    return _square(np.asarray(given.mean(axis=2) / 255, np.float32), size)
+
+
+def _reduced(loaded: LoadedImage, shorter: int) -> LoadedImage:
+    """Return a picture whose shorter side has at most so many pixels; a smaller one as it is."""
+    share = shorter / min(loaded.size)
+    if share >= 1:
+        return loaded
+    width, height = (max(shorter, round(side * share)) for side in loaded.size)
+    alpha = None if loaded.alpha is None else resize(loaded.alpha, (width, height))
+    return LoadedImage(resize(loaded.rgb, (width, height)), alpha)
 
 
 def _square(picture: np.ndarray, side: int) -> np.ndarray:

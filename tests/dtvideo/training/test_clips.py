@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dtvideo.errors import MediaError
-from dtvideo.training.clips import ClipReader
+from dtvideo.training.clips import ClipReader, ClipReaders
 from dtvideo.video import read_frames
 from tests.media import number_of
 
@@ -69,3 +69,34 @@ def test_what_is_no_video_is_refused_before_a_child_starts(tmp_path: Path) -> No
     path.write_text("words")
     with pytest.raises(MediaError, match="looks like text"):
         ClipReader(path)
+
+
+def test_clips_that_were_read_longest_ago_are_closed_and_opened_again(
+    make_video: MakeVideo,
+) -> None:
+    paths = [make_video(f"{name}.mp4", 6 + name) for name in range(3)]
+    readers = ClipReaders(most_open=2)
+    try:
+        for name in (0, 1, 2, 0, 2, 1, 1):
+            last = readers.info(paths[name]).decoded_frames - 1
+            (frame,) = readers.read(paths[name], [last])
+            assert number_of(frame) == last == 5 + name
+    finally:
+        readers.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_v5_a_clip_that_goes_after_it_was_looked_at_is_told_and_the_others_can_be_read(
+    make_video: MakeVideo,
+) -> None:
+    gone, there = make_video("gone.mp4", 6), make_video("there.mp4", 6)
+    readers = ClipReaders()
+    try:
+        readers.info(gone)
+        gone.unlink()
+        with pytest.raises(MediaError, match=r"V5.*gone\.mp4.*cannot be decoded"):
+            readers.read(gone, [0])
+        assert number_of(readers.read(there, [3])[0]) == 3
+    finally:
+        readers.close()
+    assert multiprocessing.active_children() == []

@@ -1,4 +1,5 @@
 import multiprocessing
+import shutil
 import sys
 import tarfile
 
@@ -6,8 +7,12 @@ import numpy as np
 import pytest
 
 from dtvideo.errors import MediaError
-from dtvideo.images import save_png
-from dtvideo.training.pictures import PictureSet
+from dtvideo.images import load_image, save_png
+from dtvideo.segmentation import find_mask
+from dtvideo.training import clips as clip_module
+from dtvideo.training import pictures as picture_module
+from dtvideo.training.clips import ClipReader
+from dtvideo.training.pictures import FRAMES, PictureSet
 from dtvideo.video import read_frames
 from tests.training_pictures import SQUARES, write_samples, write_shard
 
@@ -129,6 +134,71 @@ def test_what_is_missing_is_asked_for_and_what_is_there_is_kept(tmp_path):
 
 
 @pytest.fixture
+def searched(monkeypatch):
+    """The (width, height) of each picture in which a subject is searched."""
+    sizes = []
+
+    def find(image, **options):
+        sizes.append(image.size)
+        return find_mask(image, **options)
+
+    monkeypatch.setattr(picture_module, "find_mask", find)
+    return sizes
+
+
+def test_a_mask_is_searched_once_in_a_picture_reduced_to_the_working_size(tmp_path, searched):
+    write_samples(tmp_path, side=96)
+    for name in SQUARES:
+        (tmp_path / f"{name}.mask.png").unlink()
+    wide = np.pad(load_image(tmp_path / "red.png").rgb, ((0, 0), (48, 0), (0, 0)), mode="edge")
+    save_png(tmp_path / "red.png", wide)
+    pictures = PictureSet(tmp_path, needs_layout=True)
+    shown = [pictures.portrait(0, number, size=32) for number in range(6)]
+    assert sorted(searched) == [(32, 32), (48, 32)]
+    for name in SQUARES:
+        first, *later = [each for each in shown if each.caption == f"a {name} square"]
+        assert len(later) == 2
+        assert first.mask.shape == (32, 32)
+        for each in later:
+            assert np.array_equal(each.mask, first.mask)
+            assert np.array_equal(each.subject, first.subject)
+    pictures.portrait(0, 0, size=16)
+    assert len(searched) == 3
+
+
+def test_a_mask_of_a_picture_no_larger_than_wanted_is_that_of_the_picture(tmp_path, searched):
+    write_samples(tmp_path, side=32)
+    (tmp_path / "red.mask.png").unlink()
+    pictures = PictureSet(tmp_path, needs_layout=True)
+    masks = [
+        each.mask
+        for each in (pictures.portrait(0, number, size=32) for number in range(4))
+        if each.caption == "a red square"
+    ]
+    expected = find_mask(load_image(tmp_path / "red.png")).mask
+    assert len(masks) == 2
+    assert all(np.array_equal(mask, expected) for mask in masks)
+    assert searched == [(32, 32)]
+
+
+def test_depth_that_is_estimated_is_estimated_once_for_a_picture(tmp_path):
+    write_samples(tmp_path)
+    for name in SQUARES:
+        (tmp_path / f"{name}.depth.png").unlink()
+    asked = []
+
+    def estimate(image):
+        asked.append(image.shape)
+        return 255 - image
+
+    pictures = PictureSet(tmp_path, needs_layout=True, estimate=estimate)
+    for number in range(6):
+        each = pictures.portrait(0, number, size=16)
+        assert np.array_equal(each.layout, 255 - each.image)
+    assert asked == [(16, 16, 3)] * 2
+
+
+@pytest.fixture
 def clips(make_video, tmp_path):
     """A folder with one clip of thirty numbered frames and its words."""
     pytest.importorskip("decord")
@@ -155,6 +225,34 @@ def test_of_a_clip_one_frame_is_shown_and_another_tells_the_subject(clips):
     assert not all(np.array_equal(each.image, found[0].image) for each in found)
     assert any(np.abs(each.image.astype(int) - each.subject).max() > 0 for each in found)
     assert multiprocessing.active_children() == []
+
+
+def test_many_clips_are_read_by_one_process_and_looked_through_once_each(clips, monkeypatch):
+    """The frames are those that the seed and the number choose."""
+    for number in range(5):
+        shutil.copy(clips / "walk.mp4", clips / f"walk{number}.mp4")
+        (clips / f"walk{number}.txt").write_text(f"walk {number}")
+    probed, readers = [], set()
+    probe = clip_module.probe
+    monkeypatch.setattr(clip_module, "probe", lambda path: probed.append(path) or probe(path))
+    pictures = PictureSet(clips, needs_layout=False)
+    try:
+        shown = []
+        for number in range(12):
+            shown.append(pictures.portrait(5, number, size=32))
+            readers |= {child.pid for child in multiprocessing.active_children()}
+    finally:
+        pictures.close()
+    assert multiprocessing.active_children() == []
+    assert len(readers) == 1
+    assert len(probed) == len(set(probed)) == 6
+    for epoch in (shown[:6], shown[6:]):
+        assert len({each.caption for each in epoch}) == 6
+    with ClipReader(clips / "walk.mp4") as reader:
+        for number, each in enumerate(shown):
+            pair = np.random.default_rng((5, number, FRAMES)).choice(30, 2, replace=False)
+            first, _ = reader.read([int(frame) for frame in pair])
+            assert np.array_equal(each.image, picture_module._square(first, 32))
 
 
 def test_v1_a_clip_with_the_depth_of_one_frame_is_refused(clips):
