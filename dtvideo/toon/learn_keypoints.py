@@ -21,6 +21,10 @@ SHIFT = 0.12
 """Farthest move of a picture along each axis, in parts of its side."""
 GREY, COVERED, BLURRED, COMPRESSED = 0.1, 0.2, 0.15, 0.15
 """Parts of the pictures that are without colour, partly hidden, blurred, badly stored."""
+CUT_AT = 0.3, 0.95
+"""Where figures are cut off, from the highest joint to the lowest."""
+ABOVE, LEAST_SIDE = (0.1, 0.6), 24
+"""Ground above the highest joint, in parts of what is left below it; pixels that show at least."""
 
 Picture = UInt8[np.ndarray, "h w 3"]
 
@@ -51,6 +55,8 @@ class KeypointTraining:
     """Largest enlargement; the largest reduction is its inverse."""
     flat: float = 0.15
     """Part of the pictures that show no figure, to learn not to be sure."""
+    cut: float = 0.25
+    """Part of the pictures in which the figure is cut off below, as in portraits."""
 
 
 def train_keypoints(
@@ -152,6 +158,8 @@ def vary(
     """
     size = settings.size
     matrix = _random_matrix(settings, rng)
+    if rng.random() < settings.cut and len(np.unique(body[np.isfinite(body[:, 1]), 1])) > 1:
+        image, body, matrix = _cut_off(image, body, matrix, rng)
     moved = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
     points = (body[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2]
     if rng.random() < 0.5:
@@ -172,6 +180,30 @@ def _random_matrix(
     matrix = cv2.getRotationMatrix2D((size / 2, size / 2), np.degrees(turn), scale)
     matrix[:, 2] += rng.uniform(-SHIFT, SHIFT, 2) * size
     return np.asarray(matrix)
+
+
+def _cut_off(
+    image: Picture,
+    body: Float[np.ndarray, "j 3"],
+    matrix: Float[np.ndarray, "2 3"],
+    rng: np.random.Generator,
+) -> tuple[Picture, Float[np.ndarray, "j 3"], Float[np.ndarray, "2 3"]]:
+    """Cut a figure off below, at any height; return picture, joints and transform.
+
+    In half of the pictures the lower border cuts it, and the rest fills the picture; in the others
+    it ends above an even band, as where a wide picture is fitted into a square.
+    """
+    top, bottom = np.nanmin(body[:, 1]), np.nanmax(body[:, 1])
+    cut = float(top + rng.uniform(*CUT_AT) * (bottom - top))
+    body = np.where(body[:, 1:2] < cut, body, np.nan)
+    if rng.random() < 0.5:
+        side = max(LEAST_SIDE, (cut - top) * (1 + rng.uniform(*ABOVE)))
+        scale = image.shape[0] / side
+        left = np.nanmean(body[:, 0]) + rng.uniform(-0.6, -0.4) * side
+        return image, body, scale * np.array([(1, 0, -left), (0, 1, side - cut)])
+    image = image.copy()
+    image[round(cut) :] = np.median(image[[0, 0, -1, -1], [0, -1, 0, -1]], axis=0)
+    return image, body, matrix
 
 
 def _recoloured(image: Picture, rng: np.random.Generator) -> Picture:

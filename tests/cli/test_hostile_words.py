@@ -1,7 +1,7 @@
 """Words that are too long or too large are refused in one line, at once, by every flag."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import cli
@@ -27,7 +27,6 @@ def without_handlers(monkeypatch):
     monkeypatch.setattr("signal.signal", lambda *_: None)
 
 
-@settings(deadline=None)
 @given(flag=st.sampled_from(FLAGS), text=NUMBERS)
 def test_m11_every_flag_that_is_read_takes_a_number_or_refuses_it(flag, text):
     try:

@@ -73,7 +73,7 @@ def test_a_word_that_is_no_person_is_quoted(text):
     assert repr(text) in str(caught.value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.text(max_size=12)
     | st.from_regex(r"-?[0-9]{0,8}(\.[0-9]*)?,?-?[0-9]{0,8}(\.[0-9]*)?", fullmatch=True)

@@ -78,7 +78,7 @@ COCO = json.dumps(coco_data(walk(3), whole_body=True))
 OPENPOSE = json.dumps([frame_data(pose) for pose in walk(3)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.sampled_from([CLIP, COCO, OPENPOSE]).flatmap(mutilated))
 def test_p6_a_file_that_is_nearly_right_is_read_or_refused(data, tmp_path_factory):
     path = save(tmp_path_factory.mktemp("fuzz") / "f.json", data)
@@ -90,7 +90,7 @@ def test_p6_a_file_that_is_nearly_right_is_read_or_refused(data, tmp_path_factor
         assert (sequence.body[..., 2] <= 1).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=ANYTHING | NUMBERS.map(frame) | st.just({"format": "dtvideo-poses", "version": 1}))
 def test_whatever_the_json_holds_it_is_read_or_refused(data, tmp_path_factory):
     path = save(tmp_path_factory.mktemp("fuzz") / "f.json", data)

@@ -53,8 +53,9 @@ def test_no_joint_at_all_costs_presence_alone():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_joints_stay_on_their_pixels_however_the_picture_is_moved(seed):
+def test_joints_stay_on_their_pixels_however_the_picture_is_moved(seed, monkeypatch):
     """A white disc about each of three joints: what was moved is white where the joint is."""
+    monkeypatch.setattr("dtvideo.toon.learn_keypoints.COVERED", 0.0)
     size = 64
     places = {0: (20, 30), 4: (44, 24), 7: (30, 50)}
     image, body = np.zeros((size, size, 3), np.uint8), np.full((18, 3), np.nan)
@@ -87,6 +88,29 @@ def test_joints_outside_of_the_picture_and_missing_ones_are_zero():
     body[2] = (-40, 10, 1)
     joints = vary(np.zeros((64, 64, 3), np.uint8), body, STILL, np.random.default_rng(0))[1]
     np.testing.assert_array_equal(joints, 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_a_figure_that_is_cut_off_joints_above_stay_on_their_pixels_and_those_below_are_gone(
+    seed,
+):
+    """A column of discs, as bright as they are high: what is left is the upper part, in order."""
+    size, joints = 64, (0, 1, 8, 9, 10)
+    image, body = np.full((size, size, 3), 10, np.uint8), np.full((18, 3), np.nan)
+    rows, columns = np.mgrid[:size, :size]
+    for joint, y, light in zip(joints, (8, 20, 32, 44, 56), (250, 210, 170, 130, 90), strict=True):
+        body[joint] = (32.5, y + 0.5, 1.0)
+        image[np.hypot(columns - 32, rows - y) < 4] = light
+    settings = replace(STILL, size=size, cut=1.0)
+    moved, found = vary(image, body, settings, np.random.default_rng(seed))
+    there = [joint for joint in range(18) if found[joint, 2]]
+    upper = {BODY18.mirrored.index(joint) for joint in joints} | set(joints)
+    assert 0 < len(there) < len(joints)
+    assert set(there) <= upper
+    places = [(found[joint, :2] * CELL + (CELL - 1) / 2).round().astype(int) for joint in there]
+    lights = [int(moved[y, x].max()) for x, y in sorted(map(tuple, places), key=lambda at: at[1])]
+    assert lights == sorted(lights, reverse=True)
+    assert min(lights) > 40
 
 
 @pytest.mark.parametrize("flat", [0.0, 1.0])

@@ -74,9 +74,7 @@ WORDS = st.sampled_from(["", "{", "}", "JOINT x", "OFFSET 1 2", "OFFSET nan 0 0"
                          "Frame Time: 1e-9", "Frame Time: inf", "1e999 " * CHANNELS])  # fmt: skip
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, len(LINES) - 1), WORDS), min_size=1, max_size=4))
 def test_p6_a_mutilated_file_is_read_or_refused(
     tmp_path: Path, changes: list[tuple[int, str]]
