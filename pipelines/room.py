@@ -17,7 +17,7 @@ from pipelines.prepare import find_character, mask_box, reduced
 from pipelines.reference_people import is_on
 from poses.types import Pose, confident
 
-NECK, SHOULDERS, HIPS = 1, (2, 5), (8, 11)
+NECK, SHOULDERS, HIPS, ANKLES = 1, (2, 5), (8, 11), (10, 13)
 ARMS, LEGS = ((2, 3, 4), (5, 6, 7)), ((8, 9, 10), (11, 12, 13))
 # All in torso lengths, unless said.
 HAND = 0.35  # beyond a wrist
@@ -25,7 +25,10 @@ LEAST_ARM, LEAST_LEG = 0.8, 0.8  # of limbs that are hidden or turned to the vie
 SIDE_STEP = 0.7  # how far to the side a foot goes, in lengths of a leg
 AROUND = 0.1  # around the character as it stands
 MOST = 0.75  # of the picture's longer side, that is added at one side
-CUT = 0.2  # of the character's longer side: where it meets a border so long, it is cut off there
+CUT = (
+    0.2  # of the character's longer side: where it meets a border so long, it is cut off there ...
+)
+CUT_LEGS = 0.05  # ... and at the lower border where it shows no feet
 LOOK_SIDE = 384  # longest side in pixels of the picture in which the character is looked for
 EDGE = 1 / 8  # of the picture's longer side: ground around it in which the character is looked for
 SLACK = 1e-3  # pixels
@@ -86,7 +89,8 @@ def room_to_move(pose: Pose, mask: Float32[np.ndarray, "h w"], *, picture: Sides
     needed = np.array([left, top, right, box[3] + around])
     lacking = (needed - picture) * (-1, -1, 1, 1)
     most = MOST * max(picture[2:] - picture[:2])
-    return np.asarray(np.clip(lacking, 0, most) * ~_cut_off(mask > 0.5, box, picture))
+    least = np.array([CUT, CUT, CUT, CUT if confident(pose.body)[list(ANKLES)].any() else CUT_LEGS])
+    return np.asarray(np.clip(lacking, 0, most) * (_met(mask > 0.5, box, picture) <= least))
 
 
 def _length(points: Float[np.ndarray, "18 2"], limbs: tuple[tuple[int, int, int], ...]) -> float:
@@ -98,12 +102,12 @@ def _length(points: Float[np.ndarray, "18 2"], limbs: tuple[tuple[int, int, int]
     return max((length for length in bones if np.isfinite(length)), default=0.0)
 
 
-def _cut_off(solid: Bool[np.ndarray, "h w"], box: Sides, picture: Sides) -> Bool[np.ndarray, "4"]:
-    """Return at which borders (left, top, right, bottom) the character goes on beyond."""
+def _met(solid: Bool[np.ndarray, "h w"], box: Sides, picture: Sides) -> Sides:
+    """Return how much of each border the character meets, in lengths of its longer side."""
     longer = float(max(box[2:] - box[:2]))
     left, top, right, bottom = np.round(picture).astype(int)
     met = [each.sum() for each in (solid[:, left], solid[top], solid[:, right - 1])]
-    return np.array([*met, solid[bottom - 1].sum()]) > CUT * longer
+    return np.array([*met, solid[bottom - 1].sum()]) / longer
 
 
 def _ground_colour(loaded: LoadedImage) -> Colour | None:

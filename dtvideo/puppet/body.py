@@ -15,6 +15,7 @@ SHOULDERS, HIPS = (2, 5), (8, 11)
 TORSO = (NECK, *SHOULDERS, *HIPS)
 FACE = (0, 14, 15)
 EYES, EARS = (14, 15), (16, 17)
+ANKLES = (10, 13)
 
 # A bone turned away from the viewer looks shorter, so a high quantile of the ratios is the
 # best guess of the ratio of sizes: right to 3 % on drawn characters.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from dtvideo.puppet.ball import Face
-from dtvideo.puppet.body import Points, back_to_front, body_scale, points_in
+from dtvideo.puppet.body import ANKLES, Points, back_to_front, body_scale, known, points_in
 from dtvideo.puppet.cut import Part, Patch, arm_region, cut_parts, fill_ground
 from dtvideo.puppet.head import Head, find_head
 from dtvideo.puppet.motion import head_transform, is_from_behind, part_transforms
@@ -16,6 +16,8 @@ from dtvideo.puppet.skirt import Skirt, find_skirt
 from poses.types import Pose
 
 DETAIL = 2  # parts are cut and moved so much larger than the picture: no jags, less blur
+BEYOND = 0.25  # heights of a picture, by which a body that its lower border cuts off goes on
+CUT_WIDTH = 0.1  # widths of a picture: the least that the border cuts of such a body
 LARGE = 256  # longest side in pixels of the pictures for which this is worth its time
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -53,6 +55,9 @@ class Puppet:
         picture, behind, alpha = (
             each.repeat(detail, axis=0).repeat(detail, axis=1) for each in (reference, ground, mask)
         )
+        if _is_cut_off(alpha, points):
+            rows = round(BEYOND * height * detail)
+            picture, behind, alpha = (_longer(each, rows) for each in (picture, behind, alpha))
         solid = alpha > 0.5
         skirt = find_skirt(picture, solid, arm_region(solid, points), points)
         parts = cut_parts(picture, alpha, points, ground=behind, skirt=skirt)
@@ -121,6 +126,16 @@ def puppet(
 def coarse_frame(reference: Image, mask: Mask, reference_pose: Pose, target_pose: Pose) -> Image:
     """Lay the puppet in the target pose over the reference's ground, the hole filled."""
     return Puppet.prepare(reference, mask, reference_pose).frame(target_pose)
+
+
+def _is_cut_off(alpha: Mask, points: Points) -> bool:
+    """Tell whether a body goes on below the picture: it meets the border and shows no feet."""
+    return bool((alpha[-1] > 0.5).mean() > CUT_WIDTH and not known(points[list(ANKLES)]).any())
+
+
+def _longer(picture: np.ndarray, rows: int) -> np.ndarray:
+    """Return a picture that goes on below its border as it ends there."""
+    return np.concatenate([picture, picture[-1:].repeat(rows, axis=0)])
 
 
 def _lay(canvas: Canvas, patch: Patch, matrix: Matrix) -> None:

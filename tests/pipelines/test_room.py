@@ -127,6 +127,21 @@ def test_a_border_that_cuts_the_character_off_gets_no_room(drawing):
     assert min(room[:3]) > 0
 
 
+@pytest.mark.parametrize("feet", [False, True])
+def test_a_narrow_cut_counts_where_the_character_shows_no_feet(feet):
+    """A column that meets the lower border with an eighth of its height: a waist, or two shoes."""
+    mask = np.zeros((120, 120), np.float32)
+    mask[20:110, 54:66] = 1
+    body = missing_joints(18)
+    for joint, place in {1: (60, 40), 2: (55, 40), 5: (65, 40), 8: (56, 80), 11: (64, 80)}.items():
+        body[joint] = (*place, 1)
+    if feet:
+        body[[10, 13]] = (60, 108, 1)
+    pose = Pose(body=body, size=(120, 120))
+    room = room_to_move(pose, mask, picture=np.array((10.0, 10.0, 110.0, 110.0)))
+    assert (room[3] > 0) == feet
+
+
 @pytest.mark.parametrize("arm", [10.0, 35.0], ids=["turned to the viewer", "long"])
 def test_room_above_is_what_raised_arms_reach_beyond_the_border(arm):
     """A torso of 40 pixels, shoulders 30 below the upper border, a head up to 6 below it."""

@@ -198,6 +198,24 @@ def test_a_cut_does_not_depend_on_the_room_around_the_character() -> None:
         assert other.origin == (part.own.origin[0] + 62, part.own.origin[1] + 40)
 
 
+@pytest.mark.parametrize("feet", [False, True])
+def test_a_portrait_goes_on_below_its_border_and_a_standing_figure_does_not(feet) -> None:
+    """Cut off at the hips and moved up by ten pixels: what comes in from below is trunk."""
+    waist, shift = 57, 10
+    image, mask = (each[:waist] for each in picture())
+    joints = body()
+    if not feet:
+        joints[[9, 10, 12, 13]] = (np.nan, np.nan, 0)
+    own, moved = (
+        Pose(body=joints + np.array((0.5, 0.5 - up, 0.0)), size=(SIZE, waist)) for up in (0, shift)
+    )
+    frame = coarse_frame(image, mask, own, moved)
+    trunk = (60, 90, 200)
+    assert colour_at(frame, 48, waist - shift - 3) == pytest.approx(trunk, abs=12)
+    below = [colour_at(frame, 48, row) for row in range(waist - shift + 2, waist)]
+    assert [colour == pytest.approx(trunk, abs=12) for colour in below] == [not feet] * len(below)
+
+
 def test_an_empty_mask_leaves_the_ground_alone() -> None:
     image, mask = picture()
     np.testing.assert_array_equal(coarse_frame(image, 0 * mask, pose(), arm_raised()), image)
