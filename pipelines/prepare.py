@@ -28,6 +28,7 @@ from poses.details import keep_face, keep_hands
 from poses.errors import PoseError
 from poses.frames import in_words
 from poses.io import read_pose
+from poses.portrait import with_guessed_hips
 from poses.repair import repair
 from poses.retarget import retarget
 from poses.select import Selection
@@ -243,7 +244,9 @@ def _reference_pose(
         if found.doubt and job.strict:
             raise PoseError("R11", job.reference, found.doubt, "give --ref-pose FILE")
         doubts = (f"{found.doubt}; look at the sheet, or give --ref-pose",) if found.doubt else ()
-        return found.pose, found.method or "file", (*doubts, *found.notices)
+        is_cut = (mask[-1] > 0.5).any()
+        pose = with_guessed_hips(found.pose) if is_cut and found.method else found.pose
+        return pose, found.method or "file", (*doubts, *found.notices)
     problem = f"no pose found by {' or '.join(found.tried)}"
     if job.strict:
         raise PoseError("R11", job.reference, problem, "give --ref-pose FILE")

@@ -18,7 +18,8 @@ from poses.types import BODY_JOINTS, Pose
 
 WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
 SURE = 0.3
-"""Mean confidence of shoulders, hips and head below which a figure counts as not found."""
+"""Mean confidence of shoulders, hips and head below which a figure counts as not found, and that of a
+joint below which it does: one of five that are told so is where it is."""
 CELL = 2
 """Side of a cell of the heat maps, in pixels."""
 NEAR = 3
@@ -153,7 +154,7 @@ class ToonDetector:
             return []
         edges = joints[:, :2] * CELL + CELL / 2  # pixels from the canvas's corner
         joints[:, :2] = placement.to_source(edges)
-        joints[joints[:, 2] < SURE / 2] = (np.nan, np.nan, 0.0)
+        joints[joints[:, 2] < SURE] = (np.nan, np.nan, 0.0)
         return [Pose(body=joints, size=(image.shape[1], image.shape[0]))]
 
     def _from_both_sides(

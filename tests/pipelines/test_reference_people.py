@@ -19,7 +19,7 @@ from pipelines.prepare import load_reference, prepare_reference
 from pipelines.reference_people import people_in_picture
 from poses.errors import PoseError
 from poses.synthetic import stand
-from poses.types import Pose
+from poses.types import Pose, confident
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZE = (256, 128)
@@ -136,3 +136,16 @@ def test_r11_a_doubtful_pose_is_told_and_refused_by_strict(tmp_path):
     assert any("toon found is doubtful (confidence 0." in notice for notice in told.notices)
     with pytest.raises(PoseError, match=r"doubtful.*give --ref-pose FILE"):
         prepare_reference(replace(job, strict=True), load_reference(path), size=(128, 128))
+
+
+@pytest.mark.parametrize(("name", "share"), [("hero", 0.58), ("fox", 0.58), ("robot", 0.65)])
+def test_a_portrait_has_no_legs_and_hips_below_it(name, share, tmp_path):
+    with Image.open(EXAMPLES / f"{name}.png") as picture:
+        path = tmp_path / "portrait.png"
+        picture.crop((0, 0, picture.width, round(share * picture.height))).save(path)
+    job = RenderJob(reference=path, poses=path)
+    found = prepare_reference(job, load_reference(path), size=(256, 256))
+    shown = confident(found.pose.body)
+    assert found.pose_method == "toon"
+    assert shown[[0, 1, 2, 5, 8, 11]].all()
+    assert not shown[[10, 13]].any()
