@@ -18,8 +18,8 @@ from poses.types import BODY_JOINTS, Pose
 
 WEIGHTS = Path(__file__).parent / "weights" / "keypoints"
 SURE = 0.3
-"""Mean confidence of shoulders, hips and head below which a figure counts as not found, and that of a
-joint below which it does: one of five that are told so is where it is."""
+"""Mean confidence of shoulders, hips and head below which a figure counts as not found, and that
+of a joint below which it does: one of five that are told so is where it is."""
 CELL = 2
 """Side of a cell of the heat maps, in pixels."""
 NEAR = 3
