@@ -66,6 +66,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     points.set_defaults(command=_keypoints)
     _add_drawn(points, clips=100)
     points.add_argument("--detector", metavar="NAME", default="toon")
+    points.add_argument("--cut", action="store_true", help="figures that end at four heights")
     points.add_argument("-o", "--output", metavar="FILE", type=Path, help="scores as JSON")
     folders = tools.add_parser("folders", help="pictures against pictures of the same name")
     folders.add_argument("predictions", metavar="PREDICTED", type=Path)
@@ -325,7 +326,11 @@ def _keypoints(arguments: argparse.Namespace) -> int:
     detector = _toon_detector() if toon else create_detector(arguments.detector)
     with create_progress(arguments.progress).stage("evaluate", arguments.clips) as advance:
         report = evaluate_keypoints(
-            detector, clips=arguments.clips, seed=arguments.seed, progress=lambda *_: advance()
+            detector,
+            clips=arguments.clips,
+            seed=arguments.seed,
+            cut=arguments.cut,
+            progress=lambda *_: advance(),
         )
     if arguments.output is not None:
         write_json(arguments.output, report.as_plain())

@@ -19,13 +19,14 @@ from poses.skeleton import CORE_JOINTS
 from poses.types import Pose, confident
 
 REFERENCE_DETECTORS = ("toon", "mediapipe")
+UPPER_CORE = (0, 1, 2, 5)
 MINIMUM_JOINTS = 6
 MINIMUM_INSIDE = 0.6
 DOUBTFUL = 0.75
 """Mean confidence of nose, neck, shoulders and hips below which a pose is doubtful.
 
-Drawn figures have 0.78 at least, 0.98 in the middle, those cut off at the chest 0.8 to 0.93, heads
-alone, in which a body is found that is not there, 0.3 to 0.6 (`toon`).
+`dtvideo evaluate keypoints --cut` measures it: 0.98 of drawn figures that end at the knees, 0.90 at
+the hips, 0.95 at the chest, 0.75 at the neck.
 """
 EDGE = 1 / 64  # of the shorter side: what is painted over around a figure
 GAP, LEAST_HEIGHT = 0.15, 0.5  # in heights of a person: to the next, and of the next
@@ -57,11 +58,8 @@ class People:
 
     @property
     def sureness(self) -> float:
-        """The mean confidence of what is found of nose, neck, shoulders and hips; 0 of nobody."""
-        if self.pose is None:
-            return 0.0
-        core = self.pose.body[list(CORE_JOINTS)]
-        return float(core[confident(core), 2].mean()) if confident(core).any() else 0.0
+        """How surely the one who is meant is seen, from 0 to 1; 0 of nobody."""
+        return 0.0 if self.pose is None else core_confidence(self.pose)
 
     @property
     def doubt(self) -> str | None:
@@ -98,6 +96,16 @@ class People:
         return int(np.argmax([share_on(self.pose, figure) for figure in self.figures]))
 
 
+def core_confidence(pose: Pose) -> float:
+    """Return the mean confidence of nose, neck, shoulders and hips.
+
+    Hips that are not found do not count, for they may be below the picture; the others count as 0.
+    """
+    core = pose.body[list(CORE_JOINTS)]
+    shown = confident(core) | np.isin(CORE_JOINTS, UPPER_CORE)
+    return float(np.where(confident(core), core[:, 2], 0.0)[shown].mean())
+
+
 def people_in_picture(
     job: CharacterJob,
     seen: LoadedImage,
@@ -116,24 +124,35 @@ def people_in_picture(
     if given is not None:
         return People((given,), figures=figures)
     tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
-    doubtful: list[People] = []
+    asked = job.reference_mask is None or job.reference_person is not None
+    believed = People(tried=tried, figures=figures)
     for name in tried:
         poses = _find(load_detector(name), seen.rgb, figures)
         whole = [pose for pose in poses if confident(pose.body).sum() >= MINIMUM_JOINTS]
         on_mask = [pose for pose in whole if is_on(pose, mask)]
         if not on_mask:
             continue
-        asked = job.reference_mask is None or job.reference_person is not None
         people = tuple(sorted(whole if asked else on_mask, key=height_of, reverse=True))
-        if len(people) > 1 and job.strict and job.reference_person is None:
-            problem = f"shows {len(people)} people"
-            raise PoseError("R12", job.reference, problem, "choose with --ref-person")
-        index = choose_pose(people, job.reference_person or "largest")
-        found = People(people, index, name, tried, figures)
+        found = People(people, 0, name, tried, figures)
+        if found.doubt is None or not believed.people:
+            believed = found
         if found.doubt is None:
-            return found
-        doubtful.append(found)
-    return doubtful[0] if doubtful else People(tried=tried, figures=figures)
+            break
+    return _chosen(job, believed)
+
+
+def _chosen(job: CharacterJob, found: People) -> People:
+    """Return people with the one who is meant.
+
+    Raises: PoseError R12, P3 as `people_in_picture`.
+    """
+    count = len(found.people)
+    if count > 1 and job.strict and job.reference_person is None:
+        remedy = "choose with --ref-person"
+        raise PoseError("R12", job.reference, f"shows {count} people", remedy)
+    if not count:
+        return found
+    return replace(found, index=choose_pose(found.people, job.reference_person or "largest"))
 
 
 def without_others(seen: LoadedImage, found: People) -> LoadedImage:

@@ -31,6 +31,8 @@ COLUMNS = {
     "pck_10_if_sure": ("PCK@0.1 if sure", 3),
     "pixels_off": ("median px", 2),
     "not_sure": ("not sure", 3),
+    "told_below": ("told below", 3),
+    "core": ("core", 2),
 }
 GAINS = {"foreground_psnr": "foreground dB", "ssim": "SSIM", "part_colour": "parts dE00"}
 RATIOS = {

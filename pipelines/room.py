@@ -25,10 +25,8 @@ LEAST_ARM, LEAST_LEG = 0.8, 0.8  # of limbs that are hidden or turned to the vie
 SIDE_STEP = 0.7  # how far to the side a foot goes, in lengths of a leg
 AROUND = 0.1  # around the character as it stands
 MOST = 0.75  # of the picture's longer side, that is added at one side
-CUT = (
-    0.2  # of the character's longer side: where it meets a border so long, it is cut off there ...
-)
-CUT_LEGS = 0.05  # ... and at the lower border where it shows no feet
+# Where a character meets a border so long, in lengths of its longer side, it is cut off there.
+CUT, CUT_LEGS = 0.2, 0.05  # CUT_LEGS: at the lower border, where it shows no feet
 LOOK_SIDE = 384  # longest side in pixels of the picture in which the character is looked for
 EDGE = 1 / 8  # of the picture's longer side: ground around it in which the character is looked for
 SLACK = 1e-3  # pixels

@@ -3,7 +3,14 @@ import pytest
 
 from dtvideo.errors import UsageError
 from dtvideo.toon.trials import toon_trials
-from pipelines.evaluate_keypoints import ANY, EMPTY, MOTION, REFERENCE, evaluate_keypoints
+from pipelines.evaluate_keypoints import (
+    ANY,
+    CUTS,
+    EMPTY,
+    MOTION,
+    REFERENCE,
+    evaluate_keypoints,
+)
 from poses.types import Pose
 
 
@@ -51,6 +58,22 @@ def test_the_same_pictures_are_shown_for_the_same_seed():
     assert len(first.seen) == 4
     np.testing.assert_array_equal(first.seen, second.seen)
     assert not np.array_equal(first.seen, other.seen)
+
+
+def test_of_figures_that_are_cut_off_joints_below_the_picture_count_against_who_tells_them():
+    pose = next(toon_trials(1, 2, size=(48, 48))).reference.pose
+    sure = Pose(body=np.column_stack([pose.body[:, :2], np.full(18, 0.5)]), size=pose.size)
+    everything = evaluate_keypoints(Fixed(sure), clips=3, size=48, cut=True)
+    shown = Fixed(None)
+    nothing = evaluate_keypoints(shown, clips=3, size=48, cut=True)
+    assert everything.views == nothing.views == tuple(CUTS)
+    for view in CUTS:
+        assert mean(everything, "told_below", view) == 1
+        assert mean(everything, "core", view) == pytest.approx(0.5)
+        assert nothing.interval("told_below", method="fixed", view=view).count == 0
+    heights = [image.shape[0] for image in shown.seen[:4]]
+    assert heights == sorted(heights)
+    assert heights[0] < heights[-1] <= 48
 
 
 def test_no_clips_are_refused():

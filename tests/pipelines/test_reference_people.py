@@ -16,7 +16,7 @@ from dtvideo.video import read_frames
 from pipelines import reference_people
 from pipelines.job import RenderJob
 from pipelines.prepare import load_reference, prepare_reference
-from pipelines.reference_people import people_in_picture
+from pipelines.reference_people import core_confidence, people_in_picture
 from poses.errors import PoseError
 from poses.synthetic import stand
 from poses.types import Pose, confident
@@ -97,6 +97,40 @@ def test_r12_two_characters_on_a_busy_ground_are_told_and_one_is_not_taken_for_t
     told = [len(found_in(image, monkeypatch, tmp_path)) > 1 for image in pairs]
     assert sum(told) >= 6
     assert [len(found_in(image, monkeypatch, tmp_path)) for image in alone] == [1] * len(BUSY)
+
+
+class Certain:
+    """Sees the same people in every whole picture, with one confidence."""
+
+    name = licence = device = "certain"
+
+    def __init__(self, count, *, confidence):
+        self.count, self.confidence = count, confidence
+
+    def detect(self, image):
+        count = self.count if image.shape[1] == SIZE[0] else 0
+        return [confident_of(Pose(body=STANDING.body, size=SIZE), self.confidence)] * count
+
+
+def test_r12_people_whom_only_an_unsure_detector_sees_are_refused_by_nobody(monkeypatch, tmp_path):
+    detectors = {"toon": Certain(2, confidence=0.5), "mediapipe": Certain(1, confidence=0.9)}
+    monkeypatch.setattr(reference_people, "load_detector", detectors.__getitem__)
+    job = RenderJob(reference=tmp_path, poses=tmp_path, strict=True)
+    picture = LoadedImage(np.random.default_rng(0).integers(0, 255, (128, 256, 3)).astype(np.uint8))
+    everywhere = np.ones((128, 256), np.float32)
+    assert people_in_picture(job, picture, everywhere).method == "mediapipe"
+    detectors["mediapipe"].confidence = 0.5
+    with pytest.raises(PoseError, match="shows 2 people"):
+        people_in_picture(job, picture, everywhere)
+
+
+def test_shoulders_that_are_not_found_count_against_a_pose_and_hips_do_not():
+    pose = confident_of(STANDING, 0.9)
+    head, portrait = pose.body.copy(), pose.body.copy()
+    head[1:14] = portrait[8:14] = (np.nan, np.nan, 0)
+    assert core_confidence(pose) == pytest.approx(0.9)
+    assert core_confidence(replace(pose, body=portrait)) == pytest.approx(0.9)
+    assert core_confidence(replace(pose, body=head)) == pytest.approx(0.9 / 4)
 
 
 def people_of(image, *, detector=None):
