@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
@@ -85,6 +86,17 @@ def sign_file(
             builder.sign(credentials.signer, kind, source, target)
         except c2pa.C2paError as error:
             raise _refused(credentials.certificates, error) from error
+
+
+def try_signing(credentials: Credentials, *, source_type: str) -> None:
+    """Sign a picture of one pixel, to know before a render that its result can be signed.
+
+    Raises: MediaError V1, UsageError M1, S1 as `sign_file`.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trial.png"
+        Image.new("RGB", (1, 1)).save(path)
+        sign_file(path, credentials, title=path.name, source_type=source_type)
 
 
 def open_c2pa() -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dtvideo.files import check_input
 from dtvideo.images import LoadedImage, resize
+from dtvideo.signing import try_signing
 from dtvideo.video import VideoInfo
 from pipelines.background import Backdrop
 from pipelines.base import AnimationBase
@@ -40,7 +41,7 @@ from pipelines.prepare import load_reference, prepare_driver
 from pipelines.prepared import Prepared
 from pipelines.progress import Progress, SilentProgress
 from pipelines.room import give_room
-from pipelines.sidecar import Sidecar, environment, set_threads
+from pipelines.sidecar import Sidecar, digital_source_type, environment, set_threads
 from pipelines.space import bytes_needed, check_space, free_bytes, in_megabytes
 from pipelines.verify import is_done, read_sidecar
 from pipelines.work import Work, open_work
@@ -207,6 +208,8 @@ def plan(job: RenderJob, progress: Progress | None = None) -> str:
 
 def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoInfo | None]:
     """Open every input that the job names, so that a wrong one is told before the model loads."""
+    if job.credentials is not None:
+        try_signing(job.credentials, source_type=digital_source_type(job))
     loaded = load_reference(job.reference)
     sidecar.add_input("reference", job.reference, size=list(loaded.size))
     info = None

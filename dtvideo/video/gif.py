@@ -10,6 +10,7 @@ from PIL import Image
 from dtvideo.provenance import comment_of
 
 CLEAR_BEHIND = 2  # disposal: what a frame drew is gone before the next one
+HALF = 128  # of alpha: the one bit that GIF has is cut there
 HEAD_BYTES = 13  # signature and screen; the colours of all frames follow
 EXTENSION = 0x21
 OWN_COLOURS = 0x80
@@ -51,6 +52,7 @@ def _encoded(
 ) -> bytes:
     """Return a GIF of its own. Frames with alpha do not show through later ones."""
     if pictures[0].mode == "RGBA":
+        pictures = [_with_hard_edges(picture) for picture in pictures]
         options["disposal"] = CLEAR_BEHIND
     data = BytesIO()
     pictures[0].save(
@@ -62,6 +64,13 @@ def _encoded(
         **options,
     )
     return data.getvalue()
+
+
+def _with_hard_edges(picture: Image.Image) -> Image.Image:
+    """Return an RGBA picture that is opaque or transparent: Pillow keeps any alpha as opaque."""
+    cut = picture.copy()
+    cut.putalpha(picture.getchannel("A").point(lambda alpha: 255 * (alpha >= HALF)))
+    return cut
 
 
 def _without_head(part: bytes) -> bytes:

@@ -1,10 +1,15 @@
 """A small character and pipelines of random weights, for the tests of clips and renders."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+import cli
 from pipelines.animate import AnimationPipeline
+from pipelines.batch import run_batch
 from pipelines.job import RenderJob
+from tests.batch_workers import act
 from tests.tiny_clips import HEIGHT, SETTINGS, WIDTH, pose
 from tests.tiny_models import tiny_components
 
@@ -57,3 +62,16 @@ def job(stage, tiny_model, tmp_path):
         size=(32, 32),
         output=tmp_path / "out.mp4",
     )
+
+
+@pytest.fixture
+def run_batch_tool(monkeypatch, capsys):
+    """Run a batch by its words, with workers that only act; return the exit code and the words."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("pipelines.batch.run_batch", partial(run_batch, worker=act))
+
+    def command(what, manifest, *words):
+        code = cli.run(cli.toolbox_parser(), ["batch", what, str(manifest), *words])
+        return code, capsys.readouterr()
+
+    return command

@@ -4,12 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-import cli
 from pipelines.batch import BatchSettings, open_batch, open_store, run_batch
 from tests.batch_workers import act
 from tests.manifests import fill
@@ -49,19 +47,6 @@ def batch(tmp_path):
     return write
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a batch by its words, with workers that only act; return the exit code and the words."""
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("pipelines.batch.run_batch", partial(run_batch, worker=act))
-
-    def command(what, manifest, *words):
-        code = cli.run(cli.toolbox_parser(), ["batch", what, str(manifest), *words])
-        return code, capsys.readouterr()
-
-    return command
-
-
 def cancel(manifest, name):
     with open_store(manifest) as store:
         store.take([(clip, f"{clip}.mp4") for clip in ("hero/one", "hero/two")])
@@ -69,14 +54,14 @@ def cancel(manifest, name):
 
 
 @pytest.mark.parametrize(("prompt", "code"), [("fine", 0), ("bad", 6)])
-def test_a_batch_ends_with_6_when_clips_failed(batch, run, prompt, code):
+def test_a_batch_ends_with_6_when_clips_failed(batch, run_batch_tool, prompt, code):
     manifest = batch(prompt)
-    assert run("run", manifest)[0] == code
-    assert run("status", manifest)[0] == code
+    assert run_batch_tool("run", manifest)[0] == code
+    assert run_batch_tool("status", manifest)[0] == code
 
 
 def test_b7_how_many_work_and_how_long_one_may_be_silent_are_the_user_s_to_say(
-    batch, run, monkeypatch
+    batch, run_batch_tool, monkeypatch
 ):
     asked = []
 
@@ -85,36 +70,40 @@ def test_b7_how_many_work_and_how_long_one_may_be_silent_are_the_user_s_to_say(
         return run_batch(manifest, clips, settings, worker=act, **options)
 
     monkeypatch.setattr("pipelines.batch.run_batch", listening)
-    run("run", batch("fine"), "--workers", "3", "--stall", "77")
+    run_batch_tool("run", batch("fine"), "--workers", "3", "--stall", "77")
     assert asked == [BatchSettings(3, 77.0)]
 
 
-def test_b9_clips_are_cancelled_by_name_or_all_and_none_where_a_name_is_wrong(batch, run):
+def test_b9_clips_are_cancelled_by_name_or_all_and_none_where_a_name_is_wrong(
+    batch, run_batch_tool
+):
     manifest = batch("fine")
     with open_store(manifest) as store:
         store.take([(name, f"{name}.mp4") for name in ("hero/one", "hero/two")])
-    code, told = run("cancel", manifest, "hero/one", "hero/zebra")
+    code, told = run_batch_tool("cancel", manifest, "hero/one", "hero/zebra")
     assert (code, told.out) == (2, "")
     assert "hero/zebra: is no clip of this batch" in told.err
-    code, told = run("cancel", manifest, "hero/one")
+    code, told = run_batch_tool("cancel", manifest, "hero/one")
     assert (code, told.out) == (0, "hero/one\n")
-    assert run("cancel", manifest)[1].out == "hero/two\n"
-    assert run("run", manifest)[0] == 130
+    assert run_batch_tool("cancel", manifest)[1].out == "hero/two\n"
+    assert run_batch_tool("run", manifest)[0] == 130
 
 
-def test_b9_a_batch_with_cancelled_clips_ends_as_interrupted_until_they_are_retried(batch, run):
+def test_b9_a_batch_with_cancelled_clips_ends_as_interrupted_until_they_are_retried(
+    batch, run_batch_tool
+):
     manifest = batch("fine")
     cancel(manifest, "hero/one")
-    code, told = run("run", manifest)
+    code, told = run_batch_tool("run", manifest)
     assert code == 130
     assert "cancelled, until `dtvideo batch retry`: hero/one" in told.err
-    assert run("retry", manifest)[0] == 0
+    assert run_batch_tool("retry", manifest)[0] == 0
 
 
-def test_failures_count_more_than_cancelled_clips(batch, run):
+def test_failures_count_more_than_cancelled_clips(batch, run_batch_tool):
     manifest = batch("bad")
     cancel(manifest, "hero/two")
-    assert run("run", manifest)[0] == 6
+    assert run_batch_tool("run", manifest)[0] == 6
 
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

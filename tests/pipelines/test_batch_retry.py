@@ -1,13 +1,9 @@
 """`dtvideo batch retry` renders what failed or was cancelled, and nothing else."""
 
-from functools import partial
-
 import pytest
 
-import cli
-from pipelines.batch import open_batch, open_store, run_batch
+from pipelines.batch import open_batch, open_store
 from pipelines.batch_folder import batch_folder
-from tests.batch_workers import act
 from tests.manifests import fill
 
 MANIFEST = "characters: {hero: {reference: hero.png}}\nclips:\n"
@@ -33,19 +29,6 @@ def manifest(folder):
     return write
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a batch by its words, with workers that only act; return the exit code and the words."""
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("pipelines.batch.run_batch", partial(run_batch, worker=act))
-
-    def command(what, manifest, *words):
-        code = cli.run(cli.toolbox_parser(), ["batch", what, str(manifest), *words])
-        return code, capsys.readouterr()
-
-    return command
-
-
 def take(manifest, *names):
     with open_store(manifest) as store:
         results = manifest.parent / "out" / "hero"
@@ -58,48 +41,50 @@ def states(manifest):
 
 
 @pytest.mark.parametrize("names", [(), ("hero/one",)])
-def test_a_batch_that_was_never_run_is_not_rendered(manifest, run, names):
+def test_a_batch_that_was_never_run_is_not_rendered(manifest, run_batch_tool, names):
     path = manifest(one="fine")
-    code, told = run("retry", path, *names)
+    code, told = run_batch_tool("retry", path, *names)
     assert (code, told.out) == (2, "")
     assert told.err == f"error[M11]: {path}: has not been run · dtvideo batch run {path}\n"
     assert not batch_folder(path).exists()
     assert not list(path.parent.rglob("*.tried"))
 
 
-def test_where_nothing_failed_nothing_is_rendered(manifest, run):
+def test_where_nothing_failed_nothing_is_rendered(manifest, run_batch_tool):
     path = manifest(one="fine")
-    run("run", path)
-    assert run("retry", path) == (0, ("", "no clip failed or was cancelled\n"))
+    run_batch_tool("run", path)
+    assert run_batch_tool("retry", path) == (0, ("", "no clip failed or was cancelled\n"))
     assert len((path.parent / "out" / "hero" / "one.tried").read_text()) == 1
 
 
-def test_clips_that_wait_are_left_to_batch_run(manifest, run):
+def test_clips_that_wait_are_left_to_batch_run(manifest, run_batch_tool):
     """A batch that was stopped, and to which a clip was added since."""
     path = manifest(one="fine", two="fine", new="fine")
     take(path, "one", "two")
-    code, told = run("retry", path)
+    code, told = run_batch_tool("retry", path)
     assert (code, told.out) == (0, "")
     wait = f"2 clips wait · dtvideo batch run {path}\n"
     assert told.err == f"no clip failed or was cancelled; {wait}"
     with open_store(path) as store:
         store.cancel(["hero/one"])
-    code, told = run("retry", path)
+    code, told = run_batch_tool("retry", path)
     assert code == 0
     assert "1 clip; states" in told.err
     assert told.err.endswith(wait)
     assert states(path) == {"one": "done", "two": "waiting", "new": "waiting"}
 
 
-def test_a_failed_clip_that_left_the_manifest_is_not_asked_for(manifest, run):
-    run("run", manifest(one="bad", two="fine"))
+def test_a_failed_clip_that_left_the_manifest_is_not_asked_for(manifest, run_batch_tool):
+    run_batch_tool("run", manifest(one="bad", two="fine"))
     path = manifest(two="fine")
-    assert run("retry", path)[1].err == "no clip failed or was cancelled\n"
+    assert run_batch_tool("retry", path)[1].err == "no clip failed or was cancelled\n"
 
 
-def test_a_retry_that_was_stopped_goes_on_with_its_clips_alone(manifest, run, monkeypatch):
+def test_a_retry_that_was_stopped_goes_on_with_its_clips_alone(
+    manifest, run_batch_tool, monkeypatch
+):
     path = manifest(one="bad", two="fine", three="fine")
-    run("run", path)
+    run_batch_tool("run", path)
     take(path, "one", "two", "three", "four")
 
     def interrupted(*arguments, **options):
@@ -108,15 +93,15 @@ def test_a_retry_that_was_stopped_goes_on_with_its_clips_alone(manifest, run, mo
     path = manifest(one="fine", two="fine", three="fine", four="fine")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.batch._Run.until_done", interrupted)
-        assert run("retry", path)[0] == 130
+        assert run_batch_tool("retry", path)[0] == 130
     assert states(path) == {"one": "waiting", "two": "done", "three": "done", "four": "waiting"}
-    assert run("retry", path)[0] == 0
+    assert run_batch_tool("retry", path)[0] == 0
     assert states(path) == {"one": "done", "two": "done", "three": "done", "four": "waiting"}
-    assert "no clip failed or was cancelled; 1 clip waits" in run("retry", path)[1].err
+    assert "no clip failed or was cancelled; 1 clip waits" in run_batch_tool("retry", path)[1].err
 
 
-def test_a_clip_that_waits_is_rendered_by_its_name(manifest, run):
+def test_a_clip_that_waits_is_rendered_by_its_name(manifest, run_batch_tool):
     path = manifest(one="fine", two="fine")
     take(path, "one", "two")
-    assert run("retry", path, "hero/two")[0] == 0
+    assert run_batch_tool("retry", path, "hero/two")[0] == 0
     assert states(path) == {"one": "waiting", "two": "done"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dtvideo.errors import ResourceError, UsageError
+from dtvideo.errors import MediaError, ResourceError, UsageError
 from dtvideo.profiles import PROFILES
 from dtvideo.video import probe, read_frames
 from pipelines import space
@@ -19,6 +19,7 @@ from pipelines.replay import replay
 from pipelines.verify import find_faults
 from tests.certificates import write_chain
 from tests.media import number_of
+from tests.stopping import stop_at
 
 DANCE = Path(__file__).parents[2] / "examples" / "dance.mp4"
 
@@ -196,3 +197,18 @@ def test_the_need_of_disk_grows_with_frames_and_shrinks_with_those_kept(job):
     assert need(10) == 10 * 30_000 * 1.2  # waiting as PNG, and a fifth of it as H.264
     assert need(10, kept=10) == 10 * 30_000 * 0.2
     assert "disk        up to 4 MB" in plan(job)
+
+
+@pytest.mark.parametrize("key", ["other", "missing"])
+def test_what_cannot_sign_is_refused_before_a_frame_is_made(job, tmp_path, monkeypatch, key):
+    pytest.importorskip("c2pa")
+    folder = tmp_path / key
+    folder.mkdir()
+    if key == "other":
+        write_chain(folder)
+    chain = write_chain(tmp_path)[0]
+    signed = replace(job, c2pa_cert=chain, c2pa_key=folder / "key.pem")
+    stop_at(monkeypatch, 0, AssertionError("a frame is composed"))
+    for make in (render, plan):
+        with pytest.raises((MediaError, UsageError), match=r"S1|V1"):
+            make(signed)

@@ -181,3 +181,10 @@ def test_a_gif_says_what_it_is_once(count: int, tmp_path: Path) -> None:
     assert data.count(comment_of(SOURCE_TYPE).encode()) == 1
     assert data.count(b"NETSCAPE2.0") == 1
     assert data.endswith(b";")
+
+
+def test_soft_edges_of_a_gif_are_cut_at_one_half(tmp_path: Path) -> None:
+    alpha = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
+    frame = np.dstack([np.full((8, 256, 3), 90, np.uint8), alpha])
+    picture, _ = shown(write(tmp_path / "soft.gif", [frame]))[0]
+    np.testing.assert_array_equal(picture[..., 3], np.where(alpha >= 128, 255, 0))
