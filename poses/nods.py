@@ -1,7 +1,8 @@
 """Take back turns of the head that no head makes: a detector that hardly sees a face guesses.
 
 Where a face is small, hidden or made unreadable, its points stay together but whirl about from
-frame to frame. Where they are is still right, so only how they lie about their middle is mended.
+frame to frame; where a front is taken for a back, the face is made up. Where they are is still
+right, so only how they lie about their middle is mended.
 """
 
 from collections.abc import Sequence
@@ -20,21 +21,27 @@ from poses.types import PoseSequence
 MAX_LEAP = np.radians(30.0)
 MINIMUM_POINTS = 3
 
+Frames = Bool[np.ndarray, " t"]
+
 
 def steady_heads(
-    sequence: PoseSequence, *, cuts: Sequence[int] = ()
+    sequence: PoseSequence, *, cuts: Sequence[int] = (), guessed: Frames | None = None
 ) -> tuple[PoseSequence, tuple[Repair, ...]]:
     """Give heads that leap into another attitude and back the attitude of the frames about them.
 
     The points of the head keep their middle, and lie about it as between the nearest frames that
     do not leap. Never looks across a cut. Returns the sequence and the list of what was mended.
+
+    guessed: frames whose heads are mended too, because the detector did not see the face there.
     """
     body = sequence.body.copy()
+    if guessed is None:
+        guessed = np.zeros(len(body), dtype=bool)
     repairs = []
     for first, stop in shots(len(body), cuts):
         shot = body[first:stop]
         places = tree_places(shot)
-        leaps = _leaping_heads(places)
+        leaps = _leaping_heads(places, guessed[first:stop])
         _turn_back(shot, seen_heads(places)[:, : len(HEAD_POINTS)], leaps)
         repairs += [
             Repair("body", "head", first + start, first + end - 1, "interpolated")
@@ -43,7 +50,7 @@ def steady_heads(
     return sequence.with_body(body), tuple(repairs)
 
 
-def _leaping_heads(places: Float[np.ndarray, "t 20 2"]) -> Bool[np.ndarray, " t"]:
+def _leaping_heads(places: Float[np.ndarray, "t 20 2"], guessed: Frames) -> Frames:
     seen = seen_heads(places)
     head = learn_head(seen, level=0.0)
     if head is None:
@@ -53,13 +60,15 @@ def _leaping_heads(places: Float[np.ndarray, "t 20 2"]) -> Bool[np.ndarray, " t"
     few = np.isfinite(seen[:, : len(HEAD_POINTS), 0]).sum(axis=1) < MINIMUM_POINTS
     attitudes[few] = np.nan
     # Two attitudes that are an angle apart differ by so much as matrices.
-    return leaping(attitudes, limit=2 * np.sqrt(2) * np.sin(MAX_LEAP / 2))
+    leaps = guessed & ~guessed.all()  # where nothing else is known, what was guessed stands
+    leaps[~leaps] = leaping(attitudes[~leaps], limit=2 * np.sqrt(2) * np.sin(MAX_LEAP / 2))
+    return leaps
 
 
 def _turn_back(
     shot: Float[np.ndarray, "t 18 3"],
     points: Float[np.ndarray, "t 5 2"],
-    leaps: Bool[np.ndarray, " t"],
+    leaps: Frames,
 ) -> None:
     """Put the points of leaping heads about their middle as neighbours have them, in place."""
     frames = np.arange(len(shot))

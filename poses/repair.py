@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from jaxtyping import Bool
+
 from poses.nods import steady_heads
 from poses.outliers import drop_outliers
-from poses.smooth import RepairReport, fill_gaps
+from poses.smooth import Repair, RepairReport, fill_gaps
 from poses.swaps import undo_swaps
 from poses.types import PoseSequence
 
@@ -20,6 +23,15 @@ def repair(
     """
     sided, swaps = undo_swaps(sequence, cuts=cuts)
     steady, dropped = drop_outliers(sided, cuts=cuts)
-    calm, turned = steady_heads(steady, cuts=cuts)
+    calm, turned = steady_heads(steady, cuts=cuts, guessed=_seen_from_behind(swaps, len(sequence)))
     filled, report = fill_gaps(calm, cuts=cuts)
     return filled, replace(report, repairs=(*swaps, *dropped, *turned, *report.repairs))
+
+
+def _seen_from_behind(swaps: Sequence[Repair], frames: int) -> Bool[np.ndarray, " t"]:
+    """Tell in which frames the detector took a front for a back, and so made up the face."""
+    behind = np.zeros(frames, dtype=bool)
+    for swap in swaps:
+        if swap.joint == "head":
+            behind[swap.first : swap.last + 1] = True
+    return behind

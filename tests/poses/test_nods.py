@@ -24,6 +24,13 @@ def with_heads(turns, *, frames):
     return sequence.with_body(body)
 
 
+def heads_apart(one, other):
+    """Return how far apart, at most, joints of two clips lie about the middles of their heads."""
+    places = [each.body[:, list(HEAD_POINTS), :2] for each in (one, other)]
+    about = [each - each.mean(axis=1, keepdims=True) for each in places]
+    return np.abs(about[0] - about[1]).max()
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2], ids=["nod", "turn", "tilt"])
 @pytest.mark.parametrize("hertz", [1.0, 2.5])
 def test_a_head_that_nods_turns_or_tilts_is_left_as_it_is(axis, hertz):
@@ -44,11 +51,7 @@ def test_a_head_that_whirls_for_two_frames_lies_as_between_its_neighbours():
     steady, mended = steady_heads(shaken)
     assert mended == (Repair("body", "head", 18, 19, "interpolated"),)
     heads = list(HEAD_POINTS)
-    offsets = [
-        one.body[:, heads, :2] - one.body[:, heads, :2].mean(axis=1, keepdims=True)
-        for one in (steady, calm)
-    ]
-    assert np.abs(offsets[0] - offsets[1]).max() < 0.05 * RADIUS
+    assert heads_apart(steady, calm) < 0.05 * RADIUS
     middle = shaken.body[18:20, heads, :2].mean(axis=1)
     assert steady.body[18:20, heads, :2].mean(axis=1) == pytest.approx(middle)
     rest = np.delete(np.arange(18), heads)
@@ -71,3 +74,22 @@ def test_a_hidden_ear_stays_hidden_and_a_body_without_a_head_stays_as_it_is():
     assert np.isnan(steady.body[:, 16, 0]).all()
     body[:, HEAD_POINTS] = (np.nan, np.nan, 0)
     np.testing.assert_array_equal(steady_heads(sequence.with_body(body))[0].body, body)
+
+
+def test_a_face_that_was_guessed_lies_as_between_those_that_were_seen():
+    turns = np.zeros((40, 3))
+    turns[:, 2] = 10 * np.sin(np.arange(40) / 6)
+    calm = with_heads(turns, frames=40)
+    made_up, guessed = turns.copy(), np.zeros(40, dtype=bool)
+    guessed[12:20] = True
+    made_up[guessed] += (20, 0, 0)
+    made_up[20] += (0, 170, 90)
+    steady, mended = steady_heads(with_heads(made_up, frames=40), guessed=guessed)
+    assert mended == (Repair("body", "head", 12, 20, "interpolated"),)
+    assert heads_apart(steady, calm) < 0.1 * RADIUS
+
+
+def test_heads_that_were_guessed_throughout_stay_as_they_are():
+    sequence = with_heads(np.zeros((30, 3)), frames=30)
+    steady, _ = steady_heads(sequence, guessed=np.ones(30, dtype=bool))
+    np.testing.assert_array_equal(steady.body, sequence.body)

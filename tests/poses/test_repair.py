@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from poses.heads import HEAD_POINTS
 from poses.repair import repair
 from poses.skeleton import BODY18
 from poses.synthetic import walk
@@ -22,6 +23,21 @@ def test_a_damaged_walk_is_mended_and_every_repair_is_listed():
     assert {one.kind for one in report.repairs} == {"exchanged", "dropped", "interpolated"}
     assert report.frames == (*range(20, 26), 40, *range(60, 64))
     assert report.describe() == "mended frames 20-25, 40, 60-63"
+
+
+def test_a_face_of_frames_taken_from_behind_is_that_of_the_frames_about_them():
+    truth = walk(60)
+    body = truth.body.copy()
+    wrong = slice(20, 26)
+    body[wrong, [0, 14, 15], 1] -= 6
+    body[wrong] = body[wrong][:, list(BODY18.mirrored)]
+    mended, _ = repair(truth.with_body(body))
+    head = list(HEAD_POINTS)
+    about = [
+        each.body[wrong, head, :2] - each.body[wrong, head, :2].mean(axis=1, keepdims=True)
+        for each in (mended, truth)
+    ]
+    np.testing.assert_allclose(*about, atol=0.5)
 
 
 def test_a_sound_clip_is_returned_as_it_is():
