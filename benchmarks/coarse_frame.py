@@ -1,4 +1,4 @@
-"""What the coarse frame costs on one core, and which skirts it tells.
+"""What the coarse frame costs on one core, and which skirts and falling hair it tells.
 
 python benchmarks/coarse_frame.py [--references 300]
 """
@@ -19,14 +19,14 @@ MODEL_SIDE = 128
 
 
 def main() -> None:
-    """Print milliseconds to cut, to pose and to enlarge at two sizes, and the skirts found."""
+    """Print milliseconds to cut, to pose and to enlarge at two sizes; skirts and hair found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--references", type=int, default=300)
     count = parser.parse_args().references
     cv2.setNumThreads(1)
     for side in (MODEL_SIDE, 512):
         print(costs(side))
-    print(skirts(count))
+    print(worn(count))
 
 
 def costs(side: int) -> str:
@@ -54,18 +54,23 @@ def timed(do: Callable[[], object]) -> float:
     return 1000 * float(np.median(taken))
 
 
-def skirts(count: int) -> str:
-    """Count the skirts, dresses and coats that are found among held-out references."""
-    found: dict[bool, list[bool]] = {True: [], False: []}
+def worn(count: int) -> str:
+    """Count the skirts, dresses and coats, and the long hair, found among held-out references."""
+    skirts: dict[bool, list[bool]] = {True: [], False: []}
+    hair: dict[bool, list[bool]] = {True: [], False: []}
     for number in range(count):
         scene = scene_of(number)
         (drawing,) = scene_drawings(scene, 1, key=scene.identity.seed)
         outfit = scene.identity.outfit
-        worn = outfit.top.kind in ("dress", "coat") or outfit.bottom.kind == "skirt"
+        skirt = outfit.top.kind in ("dress", "coat") or outfit.bottom.kind == "skirt"
         puppet = Puppet.prepare(drawing.image, drawing.mask, drawing.pose)
-        found[worn].append(puppet.skirt is not None)
-    yes, no = found[True], found[False]
-    return f"skirts: {sum(yes)} of {len(yes)} found, {sum(no)} in {len(no)} others"
+        skirts[skirt].append(puppet.skirt is not None)
+        hair[scene.identity.hair.style == "long"].append("hair" in puppet.parts)
+    return "\n".join(
+        f"{name}: {sum(found[True])} of {len(found[True])} found, "
+        f"{sum(found[False])} in {len(found[False])} others"
+        for name, found in (("skirts", skirts), ("long hair", hair))
+    )
 
 
 def scene_of(number: int) -> Scene:

@@ -98,18 +98,25 @@ def body_scale(reference: Points, target: Points) -> float:
     return max(float(ratios[order][middle]), 0.05)
 
 
-def back_to_front(points: Points) -> tuple[str, ...]:
+def back_to_front(points: Points, *, behind: bool = False) -> tuple[str, ...]:
     """Return part names from the farthest to the nearest.
 
-    Legs, skirt, torso, head, arms; when one ear is seen, the arm of the other side goes behind.
+    Hair, legs, skirt, torso, upper arms, head, the rest of the arms; when one ear is seen, the arm
+    of the other side goes behind. Hair falls over the torso of a body that is seen from `behind`.
     """
     right, left = known(points[list(EARS)])
-    trunk = ("skirt", "torso", "head")
+    far: tuple[str, ...] = ()
+    near: tuple[tuple[str, ...], ...] = (RIGHT_ARM, LEFT_ARM)
+    legs = (*RIGHT_LEG, *LEFT_LEG)
     if right and not left:
-        return (*LEFT_ARM, *LEFT_LEG, *RIGHT_LEG, *trunk, *RIGHT_ARM)
-    if left and not right:
-        return (*RIGHT_ARM, *RIGHT_LEG, *LEFT_LEG, *trunk, *LEFT_ARM)
-    return (*RIGHT_LEG, *LEFT_LEG, *trunk, *RIGHT_ARM, *LEFT_ARM)
+        far, near, legs = LEFT_ARM, (RIGHT_ARM,), (*LEFT_LEG, *RIGHT_LEG)
+    elif left and not right:
+        far, near = RIGHT_ARM, (LEFT_ARM,)
+    shoulders = tuple(upper for upper, *_ in near)
+    reaching = tuple(name for _, *rest in near for name in rest)
+    if behind:
+        return (*far, *legs, "skirt", "torso", "hair", *shoulders, "head", *reaching)
+    return ("hair", *far, *legs, "skirt", "torso", *shoulders, "head", *reaching)
 
 
 def ways_out(

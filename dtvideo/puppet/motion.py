@@ -20,6 +20,7 @@ from dtvideo.puppet.skirt import Skirt
 NARROWEST_TORSO, WIDEST_TORSO = 0.8, 1.4
 SHORTEST_TORSO, LONGEST_TORSO = 0.4, 1.6
 SHORTEST_LIMB = 0.25
+HAIR_SWING = 0.3  # the share of the head's tilt that hair which falls from it takes
 FOOT_TURN = 0.25  # a foot takes this share of its shin's turn
 
 Matrix = Float[np.ndarray, "2 3"]
@@ -36,7 +37,9 @@ def part_transforms(
     """
     torso = _place_torso(reference, target, scale)
     head = _place_head(reference, target, scale)
+    hair = _place_head(reference, target, scale, share=HAIR_SWING)
     maps = {"torso": torso, "head": torso if head is None else head}
+    maps["hair"] = torso if hair is None else hair
     if skirt is not None:
         maps["skirt"] = _place_skirt(reference, target, skirt, scale=scale, torso=torso)
     for name, limb in LIMBS.items():
@@ -47,9 +50,12 @@ def part_transforms(
     return maps
 
 
-def head_transform(before: HeadPose, after: HeadPose) -> Matrix:
-    """Return the map of a head in the picture's plane: from centre to centre, as it tilts."""
-    turn = _rotation(after.tilt - before.tilt)
+def head_transform(before: HeadPose, after: HeadPose, *, share: float = 1.0) -> Matrix:
+    """Return the map of a head in the picture's plane: from centre to centre, as it tilts.
+
+    share: how much of its tilt is taken.
+    """
+    turn = _rotation(share * (after.tilt - before.tilt))
     return _anchored(turn * (after.radius / before.radius), before.centre, after.centre)
 
 
@@ -109,15 +115,17 @@ def _torso_width(points: Points) -> float:
     return float(np.mean(widths, axis=0) @ (-rise[1], rise[0]))
 
 
-def _place_head(reference: Points, target: Points, scale: float) -> Matrix | None:
-    """Map head centre to head centre, turned as the neck."""
+def _place_head(
+    reference: Points, target: Points, scale: float, *, share: float = 1.0
+) -> Matrix | None:
+    """Map head centre to head centre, turned by a share of the neck's turn."""
     centre, new_centre = head_centre(reference), head_centre(target)
     if not (known(centre) and known(new_centre)):
         return None
     turn = 0.0
     if known(reference[NECK]) and known(target[NECK]):
         turn = _turn(centre - reference[NECK], new_centre - target[NECK])
-    return _anchored(_rotation(turn) * scale, centre, new_centre)
+    return _anchored(_rotation(share * turn) * scale, centre, new_centre)
 
 
 def _place_skirt(

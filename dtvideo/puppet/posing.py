@@ -9,9 +9,10 @@ from jaxtyping import Float, Float32, UInt8
 
 from dtvideo.puppet.ball import Face
 from dtvideo.puppet.body import ANKLES, Points, back_to_front, body_scale, known, points_in
-from dtvideo.puppet.cut import Part, Patch, arm_region, cut_parts, fill_ground
+from dtvideo.puppet.claims import arm_region
+from dtvideo.puppet.cut import Part, Patch, cut_parts, fill_ground
 from dtvideo.puppet.head import Head, find_head
-from dtvideo.puppet.motion import head_transform, is_from_behind, part_transforms
+from dtvideo.puppet.motion import HAIR_SWING, head_transform, is_from_behind, part_transforms
 from dtvideo.puppet.skirt import Skirt, find_skirt
 from poses.types import Pose
 
@@ -94,20 +95,23 @@ class Puppet:
         scale = body_scale(self.points, target)
         maps = part_transforms(self.points, target, scale=scale, skirt=self.skirt)
         patches = {name: part.own for name, part in self.parts.items()}
+        behind = is_from_behind(maps["torso"])
         if self.head is not None and self.face is not None and "head" in self.parts:
-            behind = is_from_behind(maps["torso"])
             held = self.head.follow(target, scale, behind=behind)
             if held is None and behind:
                 held = self.head.from_behind(maps["torso"], scale)
             if held is not None:
                 maps["head"] = head_transform(self.head.pose, held)
+                maps["hair"] = head_transform(self.head.pose, held, share=HAIR_SWING)
                 patches["head"] = self.face.turned(self.head.pose, held)
-        names = [name for name in back_to_front(target) if name in patches]
+        names = [name for name in back_to_front(target, behind=behind) if name in patches]
         canvas = np.zeros((size[1], size[0], 4), dtype=np.float32)
         for name in names:
             if (below := self.parts[name].below) is not None:
                 _lay(canvas, below, maps[name])
         for name in names:
+            if name == "hair" and behind and (whole := self.parts[name].below) is not None:
+                _lay(canvas, whole, maps[name])  # it falls over the back, all of it
             _lay(canvas, patches[name], maps[name])
         return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA))
 

@@ -49,6 +49,15 @@ def test_the_arm_on_the_hidden_side_goes_behind_the_torso() -> None:
     assert set(order) == set(both)
 
 
+def test_shoulders_go_behind_the_head_and_hands_before_it() -> None:
+    order = back_to_front(BODY)
+    assert order.index("right_upper_arm") < order.index("head") < order.index("right_forearm")
+    assert order[0] == "hair"
+    behind = back_to_front(BODY, behind=True)
+    assert behind.index("torso") < behind.index("hair") < behind.index("head")
+    assert set(behind) == set(order)
+
+
 def test_the_way_out_of_a_region_ends_at_its_edge_the_picture_s_or_the_limit() -> None:
     solid = np.zeros((20, 30), bool)
     solid[5:15, 10:] = True

@@ -1,0 +1,87 @@
+"""Hair that falls behind a body hangs from its head; what only looks like it stays where it is."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dtvideo.puppet import Puppet
+from poses.types import Pose
+
+SIDE = 128
+GROUND, SKIN, CLOTH, HAIR = (200, 220, 240), (230, 190, 160), (60, 90, 200), (120, 60, 30)
+HIP, KNEE, ANKLE = 72, 92, 112
+
+
+def body() -> np.ndarray:
+    """A figure that stands upright, its arms held straight out."""
+    points = [
+        (64, 28), (64, 42), (54, 44), (40, 44), (26, 44), (74, 44), (88, 44), (102, 44), (57, HIP),
+        (57, KNEE), (57, ANKLE), (71, HIP), (71, KNEE), (71, ANKLE), (60, 26), (68, 26), (53, 27),
+        (75, 27),
+    ]  # fmt: skip
+    return np.column_stack([np.array(points, dtype=float), np.ones(18)])
+
+
+def pose(joints: np.ndarray) -> Pose:
+    return Pose(body=joints + np.array((0.5, 0.5, 0.0)), size=(SIDE, SIDE))
+
+
+def figure(*, hair: bool = True, fur: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Draw it with hair to its hips, with a cap of hair alone, or all in fur."""
+    image = np.full((SIDE, SIDE, 3), GROUND, np.uint8)
+    skin, cloth = (HAIR, HAIR) if fur else (SKIN, CLOTH)
+    if hair:
+        cv2.rectangle(image, (46, 26), (82, HIP), HAIR, -1)
+    for x in (57, 71):
+        cv2.rectangle(image, (x - 4, HIP), (x + 4, ANKLE + 2), cloth, -1)
+    cv2.rectangle(image, (53, 40), (75, HIP), cloth, -1)
+    cv2.rectangle(image, (24, 41), (104, 47), skin, -1)
+    cv2.circle(image, (64, 26), 14, HAIR, -1)
+    cv2.circle(image, (64, 29), 9, SKIN, -1)
+    return image, (image != GROUND).any(axis=2).astype(float)
+
+
+def cut(**worn: bool) -> Puppet:
+    return Puppet.prepare(*figure(**worn), pose(body()))
+
+
+def leaning() -> np.ndarray:
+    """Return the same figure whose trunk, arms and head lean by 60 degrees about its hips."""
+    joints = body()
+    upper = [0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17]
+    turn = np.radians(60)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    joints[upper, :2] = (joints[upper, :2] - (64, HIP)) @ matrix.T + (64, HIP)
+    return joints
+
+
+def is_hair(picture: np.ndarray) -> np.ndarray:
+    return np.abs(picture[..., :3].astype(int) - HAIR).max(axis=-1) < 8
+
+
+def test_hair_hangs_down_from_a_head_that_leans() -> None:
+    puppet = cut()
+    assert "hair" in puppet.parts
+    rows, columns = np.nonzero(is_hair(puppet.frame(pose(leaning()))))
+    head = leaning()[[16, 17], 0].mean()
+    beneath = columns[rows > leaning()[[16, 17], 1].mean() + 20]
+    assert len(beneath) > 200
+    assert abs(np.median(beneath) - head) < 20  # a trunk that leans would take it 30 pixels off
+
+
+def test_the_reference_pose_gives_the_reference_back() -> None:
+    image, mask = figure()
+    frame = cut().frame(pose(body()))
+    assert np.abs(frame.astype(int) - image)[mask > 0].mean() < 1
+
+
+@pytest.mark.parametrize("worn", [{"hair": False}, {"fur": True}], ids=["cap", "fur"])
+def test_a_cap_of_hair_and_fur_are_no_hair_that_falls(worn: dict[str, bool]) -> None:
+    assert "hair" not in cut(**worn).parts
+
+
+def test_hair_is_behind_the_body_and_over_one_that_is_seen_from_behind() -> None:
+    puppet, turned = cut(), body()
+    assert not is_hair(puppet.frame(pose(body()))[55:65, 60:68]).any()
+    turned[:, 0] = 2 * 64 - turned[:, 0]
+    assert is_hair(puppet.frame(pose(turned))[55:65, 60:68]).mean() > 0.5
