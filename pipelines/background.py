@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from dtvideo.images import fit_to
+from dtvideo.images import Placement, fit_to
 from dtvideo.puppet import Puppet
 from pipelines.job import Colour
 from pipelines.prepare import Reference
@@ -106,6 +106,14 @@ def filled(picture: Plate, size: tuple[int, int]) -> Picture:
     wide, tall = round(size[0] * scale), round(size[1] * scale)
     left, top = (width - wide) // 2, (height - tall) // 2
     return fit_to(picture[top : top + tall, left : left + wide], size)[0]
+
+
+def filling(source_size: tuple[int, int], size: tuple[int, int]) -> Placement:
+    """Return where `filled` puts a picture of one (width, height) in one of another."""
+    scale = max(size[0] / source_size[0], size[1] / source_size[1])
+    fitted = round(source_size[0] * scale), round(source_size[1] * scale)
+    offset = (size[0] - fitted[0]) // 2, (size[1] - fitted[1]) // 2
+    return Placement(source_size, size, fitted, offset)
 
 
 def _disc(share: float, shape: tuple[int, ...]) -> UInt8[np.ndarray, "k k"]:

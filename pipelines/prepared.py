@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dtvideo.video import VideoInfo
 from pipelines.base import AnimationBase
 from pipelines.clip_settings import ClipSettings
+from pipelines.empty_stage import EmptyStage
 from pipelines.enlarge import Canvas
 from pipelines.prepare import Driver, Reference
 from pipelines.reference_features import ReferenceFeatures
@@ -25,3 +26,5 @@ class Prepared:
     sidecar: Sidecar
     features: ReferenceFeatures
     """What clips of the same character share."""
+    stage: EmptyStage | None = None
+    """The driver without the dancer, where it is the background and its camera stands still."""

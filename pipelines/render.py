@@ -29,6 +29,7 @@ from pipelines.deliver import (
     publish,
     written,
 )
+from pipelines.empty_stage import MOVING, EmptyStage, find_empty_stage
 from pipelines.enlarge import Canvas, Enlarger, choose_canvas
 from pipelines.frame_state import FrameState
 from pipelines.job import RenderJob
@@ -37,7 +38,7 @@ from pipelines.load_model import clip_settings
 from pipelines.motion import chosen_indices, frame_slice, open_driver
 from pipelines.people_picture import save_people
 from pipelines.pose_check import judge
-from pipelines.prepare import load_reference, prepare_driver
+from pipelines.prepare import Driver, load_reference, prepare_driver
 from pipelines.prepared import Prepared
 from pipelines.progress import Progress, SilentProgress
 from pipelines.room import give_room
@@ -163,6 +164,7 @@ def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> P
         reference = kept.reference(job, setup.loaded, size=size, inputs=sidecar.inputs)
     with sidecar.timed("read motion"):
         driver = prepare_driver(job, info, reference.pose, progress=progress)
+        stage = _find_stage(job, setup, driver, progress)
     sidecar.notices += (*reference.notices, *(info.notices if info else ()), *driver.notices)
     for notice in sidecar.notices:
         progress.notice(notice)
@@ -181,7 +183,21 @@ def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> P
         info,
         sidecar,
         kept.features,
+        stage,
     )
+
+
+def _find_stage(
+    job: RenderJob, setup: _Setup, driver: Driver, progress: Progress
+) -> EmptyStage | None:
+    """Take the dancer out of the driver where it is the background; tell where that cannot be."""
+    if job.background != "driver" or setup.info is None:
+        return None
+    with progress.stage("read background", None):
+        stage = find_empty_stage(job, setup.info, driver, size=setup.canvas.size)
+    if stage is None:
+        setup.sidecar.notices.append(MOVING)
+    return stage
 
 
 def plan(job: RenderJob, progress: Progress | None = None) -> str:
@@ -259,6 +275,8 @@ def _render_frames(job: RenderJob, prepared: Prepared, work: Work, progress: Pro
         for (index, image), plate in zip(clip, behind, strict=False):
             assert clip.state.latents is not None
             pose = driver.fitted[index]
+            if plate is not None and prepared.stage is not None:
+                plate = prepared.stage.clear(index, plate)
             large = image if enlarger is None else enlarger.enlarge(image, pose)
             frame = backdrop.lay(large, pose, plate)
             work.frames.add(index, frame, clip.state.latents)

@@ -1,7 +1,7 @@
 """Find several people with a detector that finds one: paint out who was found and look again."""
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from poses.detectors import PoseDetector
 from poses.people import box_of, height_of, link_cost
@@ -36,13 +36,22 @@ def find_everyone(detector: PoseDetector, image: Picture, *, most: int = MOST_PE
 
 def paint_out(image: Picture, pose: Pose) -> Picture:
     """Return a copy with the figure of a pose covered by the picture's median colour."""
+    colour = np.median(image[::8, ::8].reshape(-1, 3), axis=0).astype(np.uint8)
+    covered = figure_region(pose, image.shape[1::-1])
+    return np.where(covered[..., None], colour, image)
+
+
+def figure_region(pose: Pose, size: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
+    """Return what the figure of a pose covers, roughly and amply, in a picture (width, height).
+
+    The pose is on that picture's canvas. Nothing is covered where no joint is known.
+    """
     import cv2
 
-    canvas = image.copy()
+    region = np.zeros((size[1], size[0]), np.uint8)
     known = confident(pose.body)
     if not known.any():
-        return canvas
-    colour = [int(level) for level in np.median(image[::8, ::8].reshape(-1, 3), axis=0)]
+        return region > 0
     height = height_of(pose)
     width = max(1, round(LIMB_WIDTH * height))
     places = {
@@ -50,10 +59,10 @@ def paint_out(image: Picture, pose: Pose) -> Picture:
     }
     for start, end in (*BODY18.limbs, (8, 11), (2, 8), (5, 11)):
         if start in places and end in places:
-            cv2.line(canvas, places[start].tolist(), places[end].tolist(), colour, width)
+            cv2.line(region, places[start].tolist(), places[end].tolist(), 1, width)
     if 0 in places:
-        cv2.circle(canvas, places[0].tolist(), round(HEAD_WIDTH * height / 2), colour, -1)
-    return canvas
+        cv2.circle(region, places[0].tolist(), round(HEAD_WIDTH * height / 2), 1, -1)
+    return region > 0
 
 
 def _is_another(pose: Pose, found: list[Pose]) -> bool:
