@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from scipy import ndimage
 
 from dtvideo.errors import MediaError
 from dtvideo.files import atomic_path, check_input, file_head
@@ -182,15 +183,24 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Scale a uint8 picture (h, w) or (h, w, c) or a float32 map (h, w) to (width, height).
 
     Every target pixel is the average of what it covers when shrinking (area), Lanczos when
-    growing; float maps stay within the range they had.
+    growing, within the range of the source pixels next to it, so that no edge rings.
     """
     height, width = image.shape[:2]
     if (width, height) == size:
         return image.copy()
     shrinks = size[0] <= width and size[1] <= height
-    kernel = Image.Resampling.BOX if shrinks else Image.Resampling.LANCZOS
-    scaled = np.array(Image.fromarray(image).resize(size, kernel))
-    return scaled.clip(image.min(), image.max()) if image.dtype == np.float32 else scaled
+    if shrinks:
+        return np.array(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+    low, high = (
+        _repeated(extreme(image, size=(3, 3), axes=(0, 1)), size)
+        for extreme in (ndimage.minimum_filter, ndimage.maximum_filter)
+    )
+    scaled = np.array(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+    return scaled.clip(low, high)
+
+
+def _repeated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.NEAREST))
 
 
 def fit_to(

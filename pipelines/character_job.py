@@ -29,6 +29,7 @@ Number = int | float | Fraction
 class CharacterJob:
     """A character, the model that draws it, and how.
 
+    Paths may be given as text.
     Raises: UsageError (code M11 for a value, U1 for a combination) naming the flag.
     """
 
@@ -96,6 +97,10 @@ class CharacterJob:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, str) and field.type in (Path, Path | None):
+                object.__setattr__(self, field.name, Path(value))
         for check in self.checks():
             check(self)
 

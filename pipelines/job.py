@@ -352,7 +352,8 @@ def _check_alpha(job: RenderJob) -> None:
             "U1",
             "--background",
             f"{job.profile or job.target.suffix} cannot hold transparency here",
-            "give -o as a folder/, a .png pattern, .webp or .gif, or --profile prores4444",
+            "give -o as a folder/, .mkv, .webp, .gif, a .png or .exr pattern, or .mov with "
+            "--profile prores4444",
         )
 
 

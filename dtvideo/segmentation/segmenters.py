@@ -52,9 +52,10 @@ def find_mask(image: LoadedImage, *, matte: str | None = None) -> SubjectMask:
     """Find the subject: by alpha, else by a plain ground at the border, else by MediaPipe.
 
     A mask of less than 2 % or more than 90 % of the picture is rejected and the next way
-    tried; if all fail, the whole picture is the subject, with a notice. matte: use rembg
-    instead of MediaPipe, with this model name or ONNX file.
-    Raises: ModelError M1 when rembg is asked for and missing.
+    tried; if all fail, the whole picture is the subject, with a notice. matte: use rembg, with
+    this model name or ONNX file, instead of the plain ground and MediaPipe.
+    Raises: ModelError M1 when rembg is asked for and missing, or its file is; DetectorError M1 when
+    MediaPipe is needed and missing.
     """
     notices: list[str] = []
     for method, way in _ways(matte):

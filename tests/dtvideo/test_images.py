@@ -287,3 +287,12 @@ def test_shrinking_averages_what_a_pixel_covers() -> None:
     same = resize(image, (4, 4))
     assert (same == image).all()
     assert same is not image
+
+
+def test_an_enlarged_edge_does_not_ring():
+    edge = np.full((32, 32, 3), 230, np.uint8)
+    edge[:, :16] = 40
+    large = resize(edge, (128, 128))
+    assert (large[:, :60] == 40).all()
+    assert (large[:, 68:] == 230).all()
+    assert ((large > 40) & (large < 230)).any()

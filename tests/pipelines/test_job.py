@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from dtvideo.frame_names import frame_path, is_sequence
 from pipelines import job
 from pipelines.character_job import MAX_SEED
 from pipelines.job import RenderJob
+
+ROOT = Path(__file__).parents[2]
 
 
 def make_job(**changes):
@@ -188,3 +192,22 @@ def test_every_setting_is_listed_as_a_plain_value():
     settings = make_job(rate=Fraction(25), size=(64, 64), background=(1, 2, 3)).settings()
     assert json.loads(json.dumps(settings))["rate"] == "25"
     assert set(settings) == set(RenderJob.__dataclass_fields__)
+
+
+def test_paths_may_be_text():
+    told = (  # in a process of its own: here the types of arguments are checked
+        "from pipelines.job import RenderJob\n"
+        "job = RenderJob(reference='a.png', driver='b.mp4', output='c.mkv', matte='m')\n"
+        "print(repr(job.reference), repr(job.driver), repr(job.output), repr(job.matte))"
+    )
+    made = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True)
+    assert made.stdout == "PosixPath('a.png') PosixPath('b.mp4') PosixPath('c.mkv') 'm'\n"
+
+
+@pytest.mark.parametrize("ending", ["/", ".mkv", ".webp", ".gif", ".%04d.png", ".%04d.exr"])
+def test_what_holds_transparency_is_named_where_something_does_not(ending):
+    paths = {"reference": Path("a.png"), "driver": Path("b.mp4"), "background": "alpha"}
+    RenderJob(**paths, output=Path(f"x{ending}") if ending != "/" else Path("x"))
+    with pytest.raises(UsageError) as refused:
+        RenderJob(**paths, output=Path("x.mp4"))
+    assert ending.removeprefix(".%04d") in refused.value.remedy
