@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import UsageError
+from pipelines.detectors import check_detector
 from poses.select import PersonChoice
 
 FILE_PAIRS = ("loras", "embeddings", "ip_adapters")
@@ -80,7 +81,7 @@ class CharacterJob:
     reference_person: PersonChoice | None = None
     """Who of the people in the picture; the largest when absent, refused when strict."""
     reference_detector: str | None = None
-    """Back end that finds the reference's pose; by default toon, then mediapipe."""
+    """Back end that finds the reference's pose, as `detector`; by default toon, then mediapipe."""
     strict: bool = False
     """Refuse to go on where a guess would be made, such as the reference's pose."""
     device: str = "auto"
@@ -126,6 +127,13 @@ class CharacterJob:
             "ip-adapter": self.ip_adapters,
         }
 
+    @property
+    def detectors(self) -> dict[str, str]:
+        """The pose back ends that the job names, by what they are for."""
+        if self.reference_detector is None or self.reference_pose is not None:
+            return {}
+        return {"reference detector": self.reference_detector}
+
     def clip_changes(self) -> dict[str, object]:
         """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
         names = ("seed", "steps", "reference_weight", "align", "beta", "cache_memory")
@@ -165,6 +173,8 @@ def check_choices(choices: Mapping[str, tuple[object, tuple[str | None, ...]]]) 
 
 
 def _check_words(job: CharacterJob) -> None:
+    if job.reference_detector is not None:
+        check_detector(job.reference_detector, subject="--ref-detector")
     check_choices(
         {
             "--device": (job.device, DEVICES),

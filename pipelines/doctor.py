@@ -173,7 +173,7 @@ def check_dwpose() -> Finding:
 
 
 def _try_detector(name: str) -> Finding:
-    from pipelines.motion import load_detector
+    from pipelines.detectors import load_detector
 
     detector = load_detector(name)
     people = detector.detect(np.zeros((64, 64, 3), np.uint8))

@@ -318,12 +318,12 @@ def _subject(arguments: argparse.Namespace) -> int:
 def _keypoints(arguments: argparse.Namespace) -> int:
     """Measure a pose detector on held-out characters; print the table."""
     from dtvideo.files import write_json
+    from pipelines.detectors import check_detector, load_detector
     from pipelines.evaluate_keypoints import evaluate_keypoints
     from pipelines.progress import create_progress
-    from poses.detectors import create_detector
 
-    toon = arguments.detector == "toon"
-    detector = _toon_detector() if toon else create_detector(arguments.detector)
+    check_detector(arguments.detector, subject="--detector")
+    detector = load_detector(arguments.detector)
     with create_progress(arguments.progress).stage("evaluate", arguments.clips) as advance:
         report = evaluate_keypoints(
             detector,

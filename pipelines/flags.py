@@ -234,7 +234,8 @@ def _add_poses(group: argparse._ArgumentGroup) -> None:
         "--detector",
         metavar="NAME",
         default="mediapipe",
-        help="mediapipe, openpose, dwpose or toon: finds the driver's pose",
+        help="mediapipe, openpose, dwpose or toon: finds the driver's pose; weights that are not "
+        "fetched from the hub: dwpose:FOLDER",
     )
     group.add_argument(
         "--person",

@@ -168,6 +168,7 @@ def _open_inputs(job: GenerateJob) -> tuple[LoadedImage, Sidecar]:
         for path in picture_files(given) if role == "depth" else (given,):
             check_input(path)
         sidecar.add_input(role, given)
+    sidecar.add_detectors()
     return loaded, sidecar
 
 

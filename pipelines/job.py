@@ -16,12 +16,8 @@ from dtvideo.frame_names import is_folder, is_sequence, without_number
 from dtvideo.limits import VideoLimits
 from dtvideo.profiles import BY_SUFFIX, PROFILES, Profile, suffixes_of
 from dtvideo.signing import SIGNABLE, Credentials
-from pipelines.character_job import (
-    CharacterJob,
-    check_choices,
-    check_range,
-    refusal,
-)
+from pipelines.character_job import CharacterJob, check_choices, check_range, refusal
+from pipelines.detectors import check_detector
 from pipelines.frame_set import read_frame_set
 from pipelines.plain_settings import PATH_SETTINGS, settings_from_plain
 from poses.details import FaceChoice
@@ -71,7 +67,7 @@ class RenderJob(CharacterJob):
     puppet: float | None = None
     """Share of noise, above 0 to 1, over the coarse frame in the beginning; 1 when absent."""
     detector: str = "mediapipe"
-    """Back end that finds the pose in the driving video."""
+    """Back end that finds the pose in the driving video: a name, or `dwpose:FOLDER`."""
     person: PersonChoice = "largest"
     """Who of the driver's people: a number from 1, left, right, largest or a place (x, y)."""
     face: FaceChoice | None = None
@@ -123,6 +119,12 @@ class RenderJob(CharacterJob):
     def limits(self) -> VideoLimits:
         """How much of a driving video is taken on."""
         return VideoLimits(self.max_frames, self.max_pixels)
+
+    @property
+    def detectors(self) -> dict[str, str]:
+        """The pose back ends that the job names, by what they are for."""
+        own = {} if self.driver is None else {"detector": self.detector}
+        return {**own, **super().detectors}
 
     def clip_changes(self) -> dict[str, object]:
         """Return what the job changes of a model's `ClipSettings`, guidance apart; None keeps."""
@@ -307,6 +309,7 @@ def _check_plates(job: RenderJob) -> None:
 
 
 def _check_words(job: RenderJob) -> None:
+    check_detector(job.detector, subject="--detector")
     check_choices(
         {
             "--audio": (job.audio, AUDIO_CHOICES),

@@ -12,6 +12,7 @@ from dtvideo.files import check_not_input, check_output, explained_write
 from dtvideo.frame_names import frame_path, is_sequence
 from dtvideo.video import VideoLimits, open_writer, probe
 from pipelines.character_job import check_range
+from pipelines.detectors import check_detector, detector_files
 from pipelines.motion import chosen_motion, find_people_in
 from pipelines.progress import Progress
 from poses.errors import PoseError
@@ -41,9 +42,12 @@ def extract_file(
     """Find one person in every frame of a video and write a clip file; return its path.
 
     workers: how many processes look at once; limits: how much of a video is taken on.
-    Raises: UsageError M11, MediaError V1-V17, PoseError P1 and P3, OutputError F7.
+    Raises: UsageError M11, MediaError V1-V17, PoseError P1 and P3, DetectorError
+    M1, OutputError F7.
     """
     check_range("--workers", workers, 1, MOST_WORKERS)
+    check_detector(detector, subject="--detector")
+    detector_files(detector)
     check_output(output, overwrite=overwrite, inputs=[source])
     info = probe(source, limits=limits)
     for notice in info.notices:

@@ -13,10 +13,12 @@ from dtvideo.errors import UsageError
 from dtvideo.files import check_input
 from dtvideo.models.presets import presets
 from dtvideo.models.sources import TOON, is_hub_id
+from pipelines.detectors import detector_files
 from pipelines.job import RenderJob
 from pipelines.manifest_file import Document, Fault, Location
 from pipelines.manifest_settings import PAIRS, PARSERS
-from pipelines.plain_settings import PATH_SETTINGS
+from pipelines.plain_settings import DETECTORS, PATH_SETTINGS
+from poses.detectors import split_detector
 from poses.errors import ExplainedError
 
 TEMPLATE = re.compile(r"\{([a-z_]+)(?::0(\d))?\}")
@@ -115,6 +117,8 @@ class ValueReader:
         read = value
         if name in PARSERS:
             read = PARSERS[name](str(value))
+        elif name in DETECTORS:
+            read = self._detector(value)
         elif name in NAMED:
             read = self._name_or_path(value, NAMED[name])
         _check_alone(name, read)
@@ -133,6 +137,14 @@ class ValueReader:
         if text == TOON or (is_name(text) and not (self.root / text).exists()):
             return text
         return str(self._input(text))
+
+    def _detector(self, text: str) -> str:
+        """Return a pose back end's name; a folder of weights in it starts at the manifest's."""
+        kind, folder = split_detector(text)
+        read = f"{kind}:{self._input(folder)}" if folder else text
+        if folder:
+            detector_files(read)
+        return read
 
     def _output(self, text: str) -> Path:
         parts = [repr(part) for part in Path(text).parts if _is_impossible(part)]

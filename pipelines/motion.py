@@ -13,12 +13,13 @@ from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError
 from dtvideo.video import VideoInfo, probe, read_frames
+from pipelines.detectors import load_detector
 from pipelines.frame_set import frame_numbers
 from pipelines.job import RenderJob
 from pipelines.pose_cache import Nobody, Search, keep, making, recall
 from pipelines.progress import Progress
 from poses.detections import Detections
-from poses.detectors import PoseDetector, create_detector, register_detector
+from poses.detectors import PoseDetector
 from poses.errors import PoseError
 from poses.extract import extract_poses
 from poses.io import read_detections, read_poses
@@ -174,17 +175,6 @@ def detectors_at_work(
         return
     with remote_detectors(partial(load_detector, name, **options), workers) as detectors:
         yield detectors
-
-
-def load_detector(name: str, **options: bool) -> PoseDetector:
-    """Create a pose back end by name; the toon one comes from this distribution.
-
-    Raises: DetectorError M1 when the name is unknown or something is missing.
-    """
-    from dtvideo.toon.keypoints import ToonDetector
-
-    register_detector("toon", ToonDetector)
-    return create_detector(name, **options)
 
 
 def counted(frames: Iterable[Picture], advance: Callable[[], None]) -> Iterator[Picture]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.character_job import FILE_PAIRS, CharacterJob, refusal
+from poses.detectors import split_detector
 
 PATH_SETTINGS = {
     *("reference", "driver", "poses", "output", "reference_pose", "reference_mask"),
@@ -15,6 +16,8 @@ PATH_SETTINGS = {
 PICTURE_PATHS = {"pose", "depth"}
 """Paths that only a job of pictures has."""
 NAME_OR_PATH = {"model", "controlnet", "depth_controlnet", "vae", "matte"}
+DETECTORS = ("detector", "reference_detector")
+"""Names that may tell a folder after a colon."""
 
 
 def settings_from_plain(
@@ -36,6 +39,10 @@ def settings_from_plain(
             read[name] = tuple(read[name])
     for name in NAME_OR_PATH & read.keys():
         read[name] = _from(beside, read[name])
+    for name in DETECTORS:
+        detector, folder = split_detector(read.get(name, ""))
+        if folder:
+            read[name] = f"{detector}:{_from(beside, folder)}"
     for name in FILE_PAIRS:
         read[name] = tuple((_from(beside, file), told) for file, told in read.get(name, ()))
     return read

@@ -21,8 +21,10 @@ from dtvideo.errors import OutputError, ResourceError
 from dtvideo.files import atomic_path, sha256_file
 from dtvideo.lease import hold_lease
 from dtvideo.video import VideoInfo
+from pipelines.detectors import detector_files
 from pipelines.progress import Progress
 from poses.detections import Detections
+from poses.detectors import split_detector
 from poses.types import FACE_JOINTS, HAND_JOINTS, Pose, missing_joints, parts_of
 
 CACHE_VERSION = 2
@@ -44,8 +46,9 @@ class Search:
     @property
     def path(self) -> Path | None:
         """Where the cache keeps the answer; None for a detector whose version is not known."""
+        kind, _ = split_detector(self.detector)
         try:
-            detector = f"{self.detector} {version(PACKAGES[self.detector])}"
+            detector = f"{kind} {version(PACKAGES[kind])}"
         except (KeyError, PackageNotFoundError):
             return None
         described = {
@@ -57,6 +60,8 @@ class Search:
             "options": dict(self.options),
             "everyone": self.everyone,
         }
+        if files := detector_files(self.detector):
+            described["weights"] = [sha256_file(path) for path in files]
         digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
         return cache_folder() / "poses" / f"{digest}.npz"
 

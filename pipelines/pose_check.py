@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from dtvideo.images import fit_to
 from dtvideo.overlay import overlay_pose
 from dtvideo.video import open_writer
+from pipelines.detectors import detector_files
 from pipelines.job import RenderJob
 from pipelines.key_points import check_frames
 from pipelines.motion import chosen_frames, open_driver
@@ -64,6 +65,8 @@ def check_poses(job: RenderJob, progress: Progress) -> tuple[Path, PoseCheck]:
     given = (job.reference, job.driver, job.poses, job.reference_pose, job.reference_mask)
     inputs = [path for path in given if path is not None]
     check_frames(job.target, overwrite=job.overwrite, inputs=inputs)
+    for name in job.detectors.values():
+        detector_files(name)
     loaded = give_room(job, load_reference(job.reference))
     info = open_driver(job, job.driver) if job.driver else None
     size, _ = choose_size(

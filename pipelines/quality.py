@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 
 from dtvideo import metrics
 from dtvideo.puppet import Puppet
-from pipelines.motion import load_detector
+from pipelines.detectors import load_detector
 from pipelines.prepare import Reference
 from pipelines.reference_people import REFERENCE_DETECTORS
 from poses.detectors import PoseDetector

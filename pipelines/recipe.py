@@ -14,6 +14,8 @@ from typing import Any
 
 from pipelines.character_job import FILE_PAIRS
 from pipelines.messages import amount
+from pipelines.plain_settings import DETECTORS
+from poses.detectors import split_detector
 
 INPUT_PATHS = (
     *("reference", "driver", "poses", "pose", "depth", "reference_pose", "reference_mask"),
@@ -42,6 +44,7 @@ def recipe_parts(
     assert isinstance(job, dict)
     settings = {key: value for key, value in job.items() if key not in NOT_IN_THE_FRAMES}
     settings |= {name: [told for _, told in job.get(name, ())] for name in FILE_PAIRS}
+    settings |= {name: split_detector(job[name])[0] for name in DETECTORS if job.get(name)}
     settings["matte"] = Path(job["matte"]).name if job.get("matte") else None
     return {
         "settings": settings,

@@ -9,7 +9,7 @@ from scipy import ndimage
 from dtvideo.images import LoadedImage
 from dtvideo.segmentation import separate_figures
 from pipelines.character_job import CharacterJob
-from pipelines.motion import load_detector
+from pipelines.detectors import load_detector
 from poses.crowd import find_everyone, paint_out
 from poses.detectors import PoseDetector
 from poses.errors import PoseError

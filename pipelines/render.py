@@ -253,6 +253,7 @@ def _open_inputs(job: RenderJob, sidecar: Sidecar) -> tuple[LoadedImage, VideoIn
             if not path.is_dir():
                 check_input(path)
             sidecar.add_input(role, path)
+    sidecar.add_detectors()
     return loaded, info
 
 

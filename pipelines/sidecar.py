@@ -21,9 +21,12 @@ from dtvideo import __version__
 from dtvideo.files import sha256_file
 from dtvideo.models.sources import find_model
 from pipelines.character_job import FILE_PAIRS
+from pipelines.detectors import detector_files
 from pipelines.generate_job import GenerateJob
 from pipelines.job import RenderJob
+from pipelines.plain_settings import DETECTORS
 from pipelines.recipe import INPUT_PATHS, MODEL_NAMES, SECRETS, recipe_details, recipe_hash
+from poses.detectors import split_detector
 
 SCHEMA = "dtvideo-sidecar"
 SCHEMA_VERSION = 1
@@ -70,6 +73,15 @@ class Sidecar:
         beside = self.job.beside(".json").parent
         name = os.path.relpath(path, beside)
         self.inputs.append({"role": role, "path": name, **fingerprint(path), **facts})
+
+    def add_detectors(self) -> None:
+        """Record the weight files of the pose back ends that the job names, by their hashes.
+
+        Raises: DetectorError M1 when one is missing.
+        """
+        for role, name in self.job.detectors.items():
+            for path in detector_files(name):
+                self.add_input(f"{role} {path.name}", path)
 
     def add_frame(self, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Record the hash of a frame's raw bytes."""
@@ -189,6 +201,10 @@ def _portable(job: Job, beside: Path) -> dict[str, object]:
             relative[name] = dotted(Path(value), beside)
     if job.matte and Path(job.matte).is_file():
         relative["matte"] = dotted(Path(job.matte), beside)
+    for name in DETECTORS:
+        kind, folder = split_detector(getattr(job, name, None) or "")
+        if folder:
+            relative[name] = f"{kind}:{dotted(Path(folder), beside)}"
     pairs = {
         name: [[dotted(Path(file), beside), value] for file, value in getattr(job, name)]
         for name in FILE_PAIRS

@@ -2,15 +2,18 @@
 
 A detector is anything with the four members of `PoseDetector`. The built-in ones live in
 `poses.backends` and are imported when they are created; others are added by name with
-`register_detector`.
+`register_detector`. The name of one that needs weight files may tell their folder:
+`dwpose:FOLDER`.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
+from poses.backends.weights import WEIGHTS, find_weights
 from poses.errors import DetectorError
 from poses.types import Pose
 
@@ -51,28 +54,24 @@ def _openpose(**options: Any) -> PoseDetector:
     return OpenposeDetector(**options)
 
 
-def _dwpose(**options: Any) -> PoseDetector:
+def _dwpose(*, weights: str | None = None, **options: Any) -> PoseDetector:
     from poses.backends.dwpose import DwposeDetector
 
+    if not options.keys() & {"person_model", "pose_model"}:
+        person_model, pose_model = find_weights("dwpose", weights)
+        options |= {"person_model": person_model, "pose_model": pose_model}
     return DwposeDetector(**options)
-
-
-def _file(**options: Any) -> PoseDetector:
-    from poses.backends.file import FileDetector
-
-    return FileDetector(**options)
 
 
 _FACTORIES: dict[str, DetectorFactory] = {
     "mediapipe": _mediapipe,
     "openpose": _openpose,
     "dwpose": _dwpose,
-    "file": _file,
 }
 
 
 def detector_names() -> tuple[str, ...]:
-    """Return the names that `create_detector` knows."""
+    """Return the names that `create_detector` knows, without folders."""
     return tuple(sorted(_FACTORIES))
 
 
@@ -81,12 +80,39 @@ def register_detector(name: str, factory: DetectorFactory) -> None:
     _FACTORIES[name] = factory
 
 
+def split_detector(name: str) -> tuple[str, str]:
+    """Return a detector's name without the folder of its weights, and that folder or nothing."""
+    kind, _, folder = name.partition(":")
+    return kind, folder
+
+
+def check_detector(name: str, *, subject: str = "detector") -> None:
+    """Refuse a name that `create_detector` does not know, or one with a folder that needs none.
+
+    subject: what the name was given for. Raises: DetectorError M1.
+    """
+    kind, folder = split_detector(name)
+    if kind not in _FACTORIES or (kind != name and not (folder and kind in WEIGHTS)):
+        takers = " and ".join(sorted(WEIGHTS))
+        remedy = f"choose one of {', '.join(detector_names())}; {takers} take :FOLDER"
+        raise DetectorError("M1", subject, f"{name!r} is not known", remedy)
+
+
+def detector_files(name: str) -> tuple[Path, ...]:
+    """Return the weight files that a detector of that name runs on, if it does not bring its own.
+
+    Raises: DetectorError M1 when there is no such detector, or a file of it is missing.
+    """
+    check_detector(name)
+    kind, folder = split_detector(name)
+    return find_weights(kind, folder or None) if kind in WEIGHTS else ()
+
+
 def create_detector(name: str, **options: Any) -> PoseDetector:
     """Build a detector by name; the options are those of its class.
 
     Raises: DetectorError when the name is unknown, its package missing or its weights absent.
     """
-    if name not in _FACTORIES:
-        known = ", ".join(detector_names())
-        raise DetectorError("M1", "detector", f"{name!r} is not known", f"choose one of {known}")
-    return _FACTORIES[name](**options)
+    check_detector(name)
+    kind, folder = split_detector(name)
+    return _FACTORIES[kind](**({"weights": folder} if folder else {}), **options)

@@ -1,7 +1,10 @@
 """DWPose by way of rtmlib: whole bodies from two ONNX files on disk."""
 
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,6 +13,9 @@ from poses.backends.requirement import require
 from poses.errors import DetectorError
 from poses.formats.layouts import pose_from_whole_body
 from poses.types import Pose
+
+PERSON = 0  # among the kinds of things that a YOLOX of COCO tells apart
+BOX_AND_SCORE = 5  # numbers that a model gives for a box when it tells no kinds apart
 
 
 class DwposeDetector:
@@ -44,21 +50,41 @@ class DwposeDetector:
             )
         self.name = "dwpose (rtmlib)"
         self.device = device
-        self._model = package.Wholebody(
-            det=os.fspath(person_model),
-            det_input_size=person_input_size,
-            pose=os.fspath(pose_model),
-            pose_input_size=pose_input_size,
-            backend="onnxruntime",
-            device=device,
-        )
+        self._people = _load(package.YOLOX, person_model, person_input_size, device)
+        self._poses = _load(package.RTMPose, pose_model, pose_input_size, device)
+        told = self._people.session.get_outputs()[0].shape[-1]
+        self._people.det_mode = "human" if told == BOX_AND_SCORE else "multiclass"
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Pose]:
         """Return everyone found in an RGB picture."""
-        places, scores = self._model(np.ascontiguousarray(image[:, :, ::-1]))
+        seen = np.ascontiguousarray(image[:, :, ::-1])
+        boxes = self._boxes(seen)
+        if not len(boxes):
+            return []  # without a box, rtmlib would take the whole picture for a person
+        places, scores = self._poses(seen, bboxes=boxes)
         joints = np.concatenate([places, np.clip(scores, 0, 1)[..., None]], axis=-1).astype(float)
         size = (image.shape[1], image.shape[0])
         return [pose_from_whole_body(person, size=size) for person in joints]
+
+    def _boxes(self, image: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:
+        """Return left, top, right and bottom of each person in a BGR picture."""
+        found = self._people(image)
+        if self._people.det_mode == "human":
+            return np.asarray(found)
+        boxes, kinds = found
+        return np.asarray(boxes[kinds == PERSON])
+
+
+def _load(kind: Any, path: str | os.PathLike[str], size: tuple[int, int], device: str) -> Any:
+    """Return one of rtmlib's models, which tell standard output that they are there."""
+    try:
+        with redirect_stdout(StringIO()):
+            return kind(
+                os.fspath(path), model_input_size=size, backend="onnxruntime", device=device
+            )
+    except Exception as error:  # onnxruntime raises its own
+        reason = " ".join(str(error).split())[:200]
+        raise DetectorError("M2", path, f"cannot be loaded ({reason})", "fetch it again") from error
 
 
 def _check_file(path: str | os.PathLike[str], option: str) -> None:

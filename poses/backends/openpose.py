@@ -12,18 +12,16 @@ import numpy as np
 from jaxtyping import UInt8
 
 from poses.backends.requirement import require
+from poses.backends.weights import find_weights
 from poses.errors import DetectorError
 from poses.types import Joints, Pose, missing_joints
-
-WEIGHTS = ("body_pose_model.pth", "hand_pose_model.pth", "facenet.pth")
-HUB_WEIGHTS = "lllyasviel/Annotators"
 
 
 class OpenposeDetector:
     """Finds everyone in a picture, without confidences: a joint found counts as certain.
 
-    weights: a folder with body_pose_model.pth, hand_pose_model.pth and facenet.pth, or a hub id;
-    hands and face: look for these too.
+    weights: a folder with body_pose_model.pth, hand_pose_model.pth and facenet.pth; those in the
+    hub's local cache when absent. hands and face: look for these too.
     Raises: DetectorError M1 when the package or a file is missing, M3 for files that are no
     plain weights.
     """
@@ -33,17 +31,18 @@ class OpenposeDetector:
     def __init__(
         self,
         *,
-        weights: str | os.PathLike[str] = HUB_WEIGHTS,
+        weights: str | os.PathLike[str] | None = None,
         device: str = "cpu",
         hands: bool = True,
         face: bool = True,
     ) -> None:
+        folder = find_weights("openpose", weights)[0].parent
         package = require("controlnet_aux.open_pose", detector="openpose", install="controlnet-aux")
         self.name = "openpose (controlnet-aux)"
         self.device = device
         self._hands = hands
         self._face = face
-        self._model = _load(package, weights).to(device)
+        self._model = _load(package, folder).to(device)
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Pose]:
         """Return everyone found in an RGB picture."""
@@ -51,35 +50,21 @@ class OpenposeDetector:
         return [_pose(person, (image.shape[1], image.shape[0])) for person in found]
 
 
-def _load(package: Any, weights: str | os.PathLike[str]) -> Any:
+def _load(package: Any, folder: Path) -> Any:
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0") not in ("", "0"):
         raise DetectorError(
-            "M3", weights, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD allows files to run code", "unset it"
+            "M3", folder, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD allows files to run code", "unset it"
         )
-    if os.path.isdir(weights):
-        _check_folder(Path(weights))
     try:
-        return package.OpenposeDetector.from_pretrained(os.fspath(weights))
+        return package.OpenposeDetector.from_pretrained(os.fspath(folder))
     except pickle.UnpicklingError as error:
-        raise DetectorError("M3", weights, "holds more than weights", "get the files anew") from (
+        raise DetectorError("M3", folder, "holds more than weights", "get the files anew") from (
             error
         )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise DetectorError(
-            "M1",
-            weights,
-            f"cannot be loaded ({reason})",
-            f"give a folder with {', '.join(WEIGHTS)}",
-        ) from error
-
-
-def _check_folder(folder: Path) -> None:
-    missing = [name for name in WEIGHTS if not (folder / name).is_file()]
-    if missing:
-        raise DetectorError(
-            "M1", folder, f"lacks {', '.join(missing)}", f"fetch them from {HUB_WEIGHTS} on the hub"
-        )
+        problem = f"cannot be loaded ({reason})"
+        raise DetectorError("M1", folder, problem, "get the files anew") from error
 
 
 def _pose(person: Any, size: tuple[int, int]) -> Pose:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from poses.detectors import create_detector
+from poses.backends.file import FileDetector
 from poses.errors import PoseError
 from poses.extract import extract_poses
 from poses.io import write_clip
@@ -17,7 +17,7 @@ def frames(count):
 @pytest.fixture
 def detector(tmp_path):
     write_clip(walk(5, sway=0.0), tmp_path / "clip.json")
-    return create_detector("file", path=tmp_path / "clip.json")
+    return FileDetector(path=tmp_path / "clip.json")
 
 
 def test_each_picture_gets_the_next_frame_scaled_to_it(detector):

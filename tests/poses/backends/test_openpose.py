@@ -5,10 +5,12 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from poses.backends.openpose import WEIGHTS, _joints
+from poses.backends import weights
+from poses.backends.openpose import _joints
 from poses.detectors import create_detector
 from poses.errors import DetectorError
 
+WEIGHTS = weights.WEIGHTS["openpose"].files
 Point = namedtuple("Point", "x y")
 
 
@@ -22,7 +24,7 @@ def test_points_become_pixels_and_absent_ones_missing():
 def test_weights_that_are_not_there_are_named(tmp_path):
     (tmp_path / WEIGHTS[0]).touch()
     with pytest.raises(DetectorError, match=r"lacks hand_pose_model\.pth, facenet\.pth") as caught:
-        create_detector("openpose", weights=tmp_path)
+        create_detector(f"openpose:{tmp_path}")
     assert (caught.value.code, caught.value.exit_code) == ("M1", 4)
 
 
