@@ -271,8 +271,9 @@ def prepare_driver(
 ) -> Driver:
     """Find or read the motion, repair it and fit it to the reference.
 
-    Raises: PoseError P1 when nobody is in the clip, P2 when frames stay empty and the job is
-    strict, P3 when there is no such person, P6 for key points that cannot be read.
+    Raises: PoseError P1 when nobody, or too little of one, is in the clip, P2 when frames stay empty and the job is
+    strict, P3 when there is no such person, P6 for key points
+    that cannot be read, R11 when the reference shows nothing that the motion shows too.
     """
     motion = read_motion(job) if info is None else find_motion(job, info, progress)
     filled, repairs = repair(motion.sequence, cuts=motion.cuts)
@@ -314,7 +315,11 @@ def _fit(
 ) -> tuple[PoseSequence, dict[str, object], tuple[str, ...]]:
     """Return the motion on the reference's canvas, a report and what to tell."""
     if job.retarget:
-        fitted, report = retarget(sequence, reference)
+        try:
+            fitted, report = retarget(sequence, reference)
+        except PoseError as error:
+            at_fault = job.reference if error.code == "R11" else job.driver or job.poses
+            raise PoseError(error.code, at_fault, error.problem, error.remedy) from error
         return fitted, asdict(report), report.warnings
     placed = moved(sequence, place(sequence.size, reference.size))
     return placed, {"scale": "as in the driver"}, ()

@@ -88,7 +88,8 @@ def retarget(sequence: PoseSequence, reference: Pose) -> tuple[PoseSequence, Ret
 
     Joints missing in the motion stay missing. No segment becomes longer than 1.3 times the
     length that is believed of the reference's.
-    Raises: PoseError R11 when the reference shows no segment that the motion shows too.
+    Raises: PoseError P1 when the motion shows no segment, R11 when the reference shows none that
+    the motion shows too.
     """
     places, target = tree_places(sequence.body), tree_places(reference.body)[None]
     own_head, turns = _find_head(places, level=DRIVER_LEVEL)
@@ -173,6 +174,8 @@ def _ratios(
     """Return the overall scale, the ratio of every segment, and what had to be assumed."""
     shared = [name for name in SEGMENTS if name in own and name in wanted]
     measured = {name: wanted[name] / own[name] for name in shared}
+    if not own:
+        raise _too_little("no limb, shoulders or head whole in any frame")
     if not measured:
         raise PoseError(
             "R11",
@@ -191,6 +194,12 @@ def _ratios(
     if hidden:
         warnings.append(f"the reference hides {', '.join(hidden)}: scaled like others")
     return scale, {name: _believed(name, measured, scale) for name in SEGMENTS}, warnings
+
+
+def _too_little(lacking: str) -> PoseError:
+    """Return the error of a motion that cannot be fitted to any reference."""
+    remedy = "give a motion in which a whole person is seen, and larger"
+    return PoseError("P1", "motion", f"shows {lacking}", remedy)
 
 
 def _implausible(name: str, measured: dict[str, float], scale: float) -> bool:
@@ -283,6 +292,8 @@ def _anchor(places: Places, target: Float[np.ndarray, "20 2"]) -> tuple[str, int
         shown = present & np.isfinite(places[:, joint, 0])
         if np.isfinite(target[joint]).all() and shown.any() and shown.sum() >= present.sum() / 2:
             return name, joint
+    if np.isfinite(target[[PELVIS, NECK, NOSE]]).all():
+        raise _too_little("no neck and never both shoulders")
     raise PoseError(
         "R11",
         "reference",

@@ -21,7 +21,7 @@ from poses.formats.openpose import frame_data
 from poses.formats.safe_json import write_json
 from poses.io import write_clip
 from poses.synthetic import stand, walk
-from poses.types import confident
+from poses.types import confident, missing_joints
 
 
 def pair(frames=12):
@@ -87,6 +87,20 @@ def test_any_word_for_a_person_is_read_or_refused(text):
             assert 1 <= person <= 9999
         else:
             assert person in ("largest", "left", "right")
+
+
+def test_p1_the_file_is_named_of_which_the_motion_shows_next_to_nothing(tmp_path):
+    body = np.tile(missing_joints(18), (6, 1, 1))
+    body[:, 4] = (20, 20, 0.9)
+    write_clip(walk(6).with_body(body), tmp_path / "dance.json")
+    job = RenderJob(reference=tmp_path / "r.png", poses=tmp_path / "dance.json")
+    with pytest.raises(PoseError, match=r"dance\.json: shows no limb") as caught:
+        prepare_driver(job, None, stand(), progress=SilentProgress())
+    assert caught.value.code == "P1"
+    write_clip(walk(6), tmp_path / "dance.json")
+    with pytest.raises(PoseError, match=r"r\.png: shows no segment") as caught:
+        prepare_driver(job, None, replace(stand(), body=body[0]), progress=SilentProgress())
+    assert caught.value.code == "R11"
 
 
 def test_face_and_hands_are_kept_as_the_job_asks(tmp_path):

@@ -228,7 +228,7 @@ def test_hips_that_never_come_with_a_neck_cannot_place_a_body():
     driver.body[10:, [8, 11]] = missing_joints(2)
     assert retarget(driver, hidden(stand(), (10, 13)))[1].anchor == "neck"
     driver.body[10:] = missing_joints(18)
-    with pytest.raises(PoseError, match="neither hips, neck nor nose"):
+    with pytest.raises(PoseError, match="motion: shows no neck"):
         retarget(driver, stand())
 
 
@@ -298,6 +298,20 @@ def test_leaving_the_picture_is_reported():
     _, report = retarget(walk(100, sway=3.0), stand())
     assert report.outside_frames
     assert "leaves the picture" in report.describe()
+
+
+def only(*joints):
+    body = np.full_like(walk(5).body, np.nan)
+    body[..., 2] = 0
+    body[:, joints] = walk(5).body[:, joints]
+    return walk(5).with_body(body)
+
+
+@pytest.mark.parametrize(("motion", "lacking"), [(only(4), "no limb"), (only(9, 10), "no neck")])
+def test_p1_a_motion_that_shows_next_to_nothing_is_at_fault_and_not_the_reference(motion, lacking):
+    with pytest.raises(PoseError, match=f"motion: shows {lacking}") as caught:
+        retarget(motion, stand())
+    assert caught.value.code == "P1"
 
 
 def test_nothing_in_common_is_refused():
