@@ -5,6 +5,7 @@ Files do not agree on names: CMU's, Mixamo's, Biovision's and those that end in 
 """
 
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -115,26 +116,35 @@ def _text(path: Path) -> str:
 
 
 def _nodes(path: Path, header: str) -> list[_Node]:
+    """Read the hierarchy word by word, for lines and spaces about braces mean nothing."""
     nodes: list[_Node] = []
     open_nodes: list[int] = []
-    for line in header.splitlines():
-        words = line.split()
-        match words:
-            case ["ROOT" | "JOINT" | "End", *name]:
+    words = deque(re.findall(r"[{}]|[^\s{}]+", header))
+    while words:
+        match words.popleft():
+            case "ROOT" | "JOINT" | "End":
+                name = []
+                while words and words[0] not in "{}":
+                    name.append(words.popleft())
                 nodes.append(_Node(" ".join(name), open_nodes[-1] if open_nodes else -1))
-            case ["{", *_]:
+            case "{":
                 open_nodes.append(len(nodes) - 1)
-            case ["}", *_] if open_nodes:
+            case "}" if open_nodes:
                 open_nodes.pop()
-            case ["OFFSET", x, y, z] if nodes:
-                nodes[-1].offset = [float(x), float(y), float(z)]
-            case ["CHANNELS", _, *channels] if nodes:
-                nodes[-1].channels = channels
+            case "OFFSET" if nodes:
+                nodes[-1].offset = [float(word) for word in _taken(words, 3)]
+            case "CHANNELS" if nodes and words:
+                nodes[-1].channels = _taken(words, int(words.popleft()))
     if not nodes or any(len(node.offset) != 3 for node in nodes):
         raise bad_bvh(path, "a joint has no OFFSET")
     if not all(np.isfinite(node.offset).all() for node in nodes):
         raise bad_bvh(path, "an OFFSET is not finite")
     return nodes
+
+
+def _taken(words: deque[str], count: int) -> list[str]:
+    """Take the next words away, as many as there are."""
+    return [words.popleft() for _ in range(min(count, len(words)))]
 
 
 def _frames(

@@ -68,6 +68,27 @@ def test_the_content_tells_a_bvh_file_and_not_its_name(tmp_path: Path) -> None:
     assert not is_bvh(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n{\nOFFSET", " {\nOFFSET"),
+        ("\n{\nOFFSET", "\n{ OFFSET"),
+        ("{\nOFFSET", "{OFFSET"),
+        ("\n}", "}"),
+        ("\nCHANNELS", " CHANNELS"),
+        (" Xrotation", "\nXrotation"),
+    ],
+)
+def test_lines_and_spaces_about_braces_mean_nothing(tmp_path: Path, old: str, new: str) -> None:
+    usual = read_bvh(write_bvh(tmp_path, rest()))
+    path = tmp_path / "other.bvh"
+    text = (tmp_path / "figure.bvh").read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    for name, places in read_bvh(path).joints.items():
+        np.testing.assert_array_equal(places, usual.joints[name])
+
+
 LINES = (BODY + 2 * (" ".join(map(str, rest())) + "\n")).splitlines()
 WORDS = st.sampled_from(["", "{", "}", "JOINT x", "OFFSET 1 2", "OFFSET nan 0 0", "MOTION",
                          "CHANNELS 3 Xrotation Xrotation Qrotation", "Frames: 999999999",
