@@ -16,13 +16,13 @@ HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRES
 Command = Callable[[argparse.Namespace], int]
 
 
-def reader(name: str) -> Callable[[str], Any]:
+def reader(name: str, **told: str) -> Callable[[str], Any]:
     """Return the parser of that name in `pipelines.job`, imported when a word is read."""
 
     def read(text: str) -> Any:
         from pipelines import job
 
-        return getattr(job, name)(text)
+        return getattr(job, name)(text, **told)
 
     return read
 
@@ -198,14 +198,15 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
         "--frames",
         metavar="RANGE",
         type=reader("parse_frames"),
-        help="part of the driver, counted from 0: 24-71, or a set such as 0-40x2,60",
+        help="part of the driver, counted from 0: 24-71, or a set such as 0-40x2,60; with --fps "
+        "its frames at that rate are counted",
     )
     group.add_argument(
         "--fps",
         dest="rate",
         metavar="F",
         type=reader("parse_rate"),
-        help="frames per second, such as 30000/1001",
+        help="frames per second, such as 30000/1001; a video stays as long (the driver's)",
     )
     group.add_argument("--audio", metavar="copy|none", default="copy")
     group.add_argument(
@@ -268,7 +269,7 @@ def add_reference_pose(group: argparse._ArgumentGroup) -> None:
         "--ref-person",
         dest="reference_person",
         metavar="WHO",
-        type=reader("parse_person"),
+        type=reader("parse_person", flag="--ref-person"),
         help="who of the people in the picture",
     )
 

@@ -83,7 +83,7 @@ class RenderJob(CharacterJob):
     room: bool = True
     """Add ground around a character that is cut out, for its arms and legs to move in."""
     frames: FrameRange | str | None = None
-    """First and last frame of the driver, from 0, both rendered; or a set such as 0-40x2,60."""
+    """First and last frame of the driver at `rate`, both rendered; or a set such as 0-40x2,60."""
     rate: Fraction | None = None
     """Frames per second; the driver's when absent."""
     max_frames: int = 1_000_000
@@ -229,7 +229,7 @@ def parse_rate(text: str) -> Fraction:
         raise refusal("--fps", text, "write a number or a fraction, such as 30000/1001") from None
 
 
-def parse_person(text: str) -> PersonChoice:
+def parse_person(text: str, *, flag: str = "--person") -> PersonChoice:
     """Read a number from 1, `left`, `right`, `largest`, or a place `x,y` in pixels."""
     word = text.strip().lower()
     if re.fullmatch(r"[1-9]\d{0,3}", word):
@@ -239,7 +239,7 @@ def parse_person(text: str) -> PersonChoice:
     if match := re.fullmatch(r"(\d{1,6}(?:\.\d*)?),(\d{1,6}(?:\.\d*)?)", word):
         return float(match[1]), float(match[2])
     remedy = "give a number from 1, left, right, largest or a place x,y"
-    raise refusal("--person", text, remedy)
+    raise refusal(flag, text, remedy)
 
 
 def parse_background(text: str) -> str | Colour:

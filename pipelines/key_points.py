@@ -13,14 +13,14 @@ from dtvideo.frame_names import frame_path, is_sequence
 from dtvideo.video import VideoLimits, open_writer, probe
 from pipelines.character_job import check_range
 from pipelines.detectors import check_detector, detector_files
-from pipelines.motion import chosen_motion, find_people_in
+from pipelines.motion import chosen_motion, find_people_in, untold_rate
 from pipelines.progress import Progress
 from poses.errors import PoseError
 from poses.formats.bvh import is_bvh
 from poses.io import read_poses, write_clip, write_coco, write_openpose
 from poses.projection import Camera
 from poses.render import draw_pose
-from poses.select import PersonChoice
+from poses.select import PersonChoice, check_place
 from poses.types import PoseSequence
 
 MOST_WORKERS = 64
@@ -52,6 +52,7 @@ def extract_file(
     info = probe(source, limits=limits)
     for notice in info.notices:
         progress.notice(notice)
+    check_place(person, info.size, subject="--person")
     found = find_people_in(
         info,
         slice(0, info.frames),
@@ -75,6 +76,8 @@ def draw_file(
     sequence = read_poses(source)
     size = size or sequence.size
     check_frames(output, overwrite=overwrite, inputs=[source])
+    if not is_sequence(output):
+        _tell_rate(source, None, progress)
     with (
         open_writer(output, size=size, rate=sequence.rate) as writer,
         progress.stage("draw", len(sequence)) as advance,
@@ -108,8 +111,15 @@ def convert_file(
     check = _check_folder if kind == "openpose" else check_output
     check(output, overwrite=overwrite, inputs=[source])
     sequence = read_poses(source, rate=rate, camera=_camera(camera or {}, source))
+    if kind == "clip" and progress is not None:
+        _tell_rate(source, rate, progress)
     _WRITERS[kind](sequence, output)
     return output
+
+
+def _tell_rate(source: Path, rate: Fraction | None, progress: Progress) -> None:
+    for notice in untold_rate(source, rate):
+        progress.notice(notice)
 
 
 def _check_folder(output: Path, *, overwrite: bool, inputs: list[Path]) -> None:

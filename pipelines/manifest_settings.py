@@ -44,7 +44,7 @@ PARSERS: Mapping[str, Any] = {
     "background": parse_background,
     "cache_memory": parse_bytes,
     "person": parse_person,
-    "reference_person": parse_person,
+    "reference_person": partial(parse_person, flag="--ref-person"),
 }
 """Settings that are written as on the command line."""
 PAIRS: Mapping[str, Any] = {

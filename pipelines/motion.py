@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,9 +23,9 @@ from poses.detections import Detections
 from poses.detectors import PoseDetector
 from poses.errors import PoseError
 from poses.extract import extract_poses
-from poses.io import read_detections, read_poses
+from poses.io import USUAL_RATE, read_detections, read_poses, tells_rate
 from poses.remote import remote_detectors
-from poses.select import PersonChoice, Selection, select_person
+from poses.select import PersonChoice, Selection, check_place, select_person
 from poses.types import PoseSequence, parts_of
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -52,6 +53,7 @@ def find_motion(job: RenderJob, info: VideoInfo, progress: Progress) -> Motion:
     Raises: PoseError P1 when nobody is there, P3 when there is no such person.
     """
     part = frame_slice(job, info.frames)
+    check_place(job.person, info.size, subject="--person")
     found = find_people_in(
         info,
         part,
@@ -94,11 +96,28 @@ def read_motion(job: RenderJob) -> Motion:
     assert job.poses is not None
     found = read_detections(job.poses, rate=job.rate)
     part = frame_slice(job, len(found))
+    told = (*_unused(job), *untold_rate(job.poses, job.rate))
     if max(found.counts) > 1 or job.person != "largest":
-        return chosen_motion(replace(found, people=found.people[part]), job.person)
+        motion = chosen_motion(replace(found, people=found.people[part]), job.person)
+        return replace(motion, notices=(*told, *motion.notices))
     sequence = read_poses(job.poses, rate=job.rate)
     parts: dict[str, Any] = {name: tracks[part] for name, tracks in parts_of(sequence).items()}
-    return Motion(replace(sequence, **parts), {"detector": "file"})
+    return Motion(replace(sequence, **parts), {"detector": "file"}, told)
+
+
+def untold_rate(poses: Path, rate: Fraction | None) -> tuple[str, ...]:
+    """Say at which rate key points are taken that tell none, unless a rate is given."""
+    if rate is not None or tells_rate(poses):
+        return ()
+    return (f"{poses.name} tells no frame rate; it is taken at {USUAL_RATE} per second (--fps)",)
+
+
+def _unused(job: RenderJob) -> tuple[str, ...]:
+    """Name what a job says about the search for poses, which are in a file."""
+    asked = {"--detector": job.detector != RenderJob.detector, "--no-cache": not job.cache}
+    flags = " and ".join(flag for flag, is_given in asked.items() if is_given)
+    verb = "change" if " " in flags else "changes"
+    return (f"{flags} {verb} nothing: the motion is read from --poses",) if flags else ()
 
 
 def find_people_in(
@@ -206,7 +225,8 @@ def frame_slice(job: RenderJob, total: int) -> slice:
     first, last = asked
     if first >= total:
         source: Path | None = job.driver or job.poses
-        problem = f"has {total} frames, so frame {first} does not exist"
+        at_rate = f" at {job.rate} per second" if job.rate and job.driver else ""
+        problem = f"has {total} frames{at_rate}, so frame {first} does not exist"
         raise MediaError("V7", source, problem, f"give --frames from 0 to {total - 1}")
     return slice(first, total if last is None else min(last + 1, total))
 

@@ -31,7 +31,7 @@ from poses.io import read_pose
 from poses.portrait import with_guessed_hips
 from poses.repair import repair
 from poses.retarget import retarget
-from poses.select import Selection
+from poses.select import PersonChoice, Selection, check_place
 from poses.smooth import smooth
 from poses.standing import fit_skeleton
 from poses.types import Pose, PoseSequence, parts_of
@@ -167,8 +167,10 @@ def find_character(
     seen: the picture that is searched, in its pixels; whole: the same, as large as the file has it.
     Raises: as `prepare_reference`.
     """
+    person = _person_in(job, seen, whole=whole)
     mask = _reference_mask(job, seen, whole=whole)
-    found = people_in_picture(job, seen, mask[0], given=_given_pose(job, seen, whole=whole))
+    given = _given_pose(job, seen, whole=whole)
+    found = people_in_picture(job, seen, mask[0], given=given, person=person)
     if found.are_several:
         mask = _reference_mask(job, without_others(seen, found), whole=whole)
     return found, mask
@@ -224,6 +226,19 @@ def _reference_mask(
     return mask, "file", ()
 
 
+def _person_in(job: CharacterJob, seen: LoadedImage, *, whole: LoadedImage) -> PersonChoice | None:
+    """Return who is meant; a place in the file's picture as one in the picture that is searched.
+
+    Raises: PoseError P3 when the place is outside the file's picture.
+    """
+    person = job.reference_person
+    if not isinstance(person, tuple):
+        return person
+    check_place(person, whole.file_size, subject="--ref-person")
+    (left, top), scale = whole.room[:2], seen.size[0] / whole.size[0]
+    return (person[0] + left) * scale, (person[1] + top) * scale
+
+
 def _given_pose(job: CharacterJob, seen: LoadedImage, *, whole: LoadedImage) -> Pose | None:
     """Return the pose that the job names of the file's picture, in the one that is searched."""
     if job.reference_pose is None:
@@ -271,9 +286,9 @@ def prepare_driver(
 ) -> Driver:
     """Find or read the motion, repair it and fit it to the reference.
 
-    Raises: PoseError P1 when nobody, or too little of one, is in the clip, P2 when frames stay empty and the job is
-    strict, P3 when there is no such person, P6 for key points
-    that cannot be read, R11 when the reference shows nothing that the motion shows too.
+    Raises: PoseError P1 when nobody, or too little of one, is in the clip, P2 when frames stay
+    empty and the job is strict, P3 when there is no such person, P6 for key points that cannot be
+    read, R11 when the reference shows nothing that the motion shows too.
     """
     motion = read_motion(job) if info is None else find_motion(job, info, progress)
     filled, repairs = repair(motion.sequence, cuts=motion.cuts)

@@ -14,7 +14,7 @@ from poses.crowd import find_everyone, paint_out
 from poses.detectors import PoseDetector
 from poses.errors import PoseError
 from poses.people import box_of, height_of
-from poses.select import choose_pose
+from poses.select import PersonChoice, choose_pose
 from poses.skeleton import CORE_JOINTS
 from poses.types import Pose, confident
 
@@ -112,11 +112,12 @@ def people_in_picture(
     mask: Float32[np.ndarray, "h w"],
     *,
     given: Pose | None = None,
+    person: PersonChoice | None = None,
 ) -> People:
     """Look with one detector after another until one is sure of someone on the mask.
 
     Where none is sure, the first that found someone is believed. given: the character's pose, where
-    it is known; then nobody is looked for.
+    it is known; then nobody is looked for. person: who is meant, a place in pixels of `seen`.
     Raises: PoseError R12 when there are several, none is chosen, and the job is strict; P3 when
     the chosen one is not there.
     """
@@ -124,7 +125,7 @@ def people_in_picture(
     if given is not None:
         return People((given,), figures=figures)
     tried = (job.reference_detector,) if job.reference_detector else REFERENCE_DETECTORS
-    asked = job.reference_mask is None or job.reference_person is not None
+    asked = job.reference_mask is None or person is not None
     believed = People(tried=tried, figures=figures)
     for name in tried:
         poses = _find(load_detector(name), seen.rgb, figures)
@@ -138,21 +139,22 @@ def people_in_picture(
             believed = found
         if found.doubt is None:
             break
-    return _chosen(job, believed)
+    return _chosen(job, believed, person)
 
 
-def _chosen(job: CharacterJob, found: People) -> People:
+def _chosen(job: CharacterJob, found: People, person: PersonChoice | None) -> People:
     """Return people with the one who is meant.
 
     Raises: PoseError R12, P3 as `people_in_picture`.
     """
     count = len(found.people)
-    if count > 1 and job.strict and job.reference_person is None:
+    if count > 1 and job.strict and person is None:
         remedy = "choose with --ref-person"
         raise PoseError("R12", job.reference, f"shows {count} people", remedy)
     if not count:
         return found
-    return replace(found, index=choose_pose(found.people, job.reference_person or "largest"))
+    index = choose_pose(found.people, person or "largest", subject="--ref-person")
+    return replace(found, index=index)
 
 
 def without_others(seen: LoadedImage, found: People) -> LoadedImage:

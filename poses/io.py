@@ -24,6 +24,8 @@ from poses.select import select_person
 from poses.types import Pose, PoseSequence, missing_joints
 
 PathLike = str | os.PathLike[str]
+USUAL_RATE = Fraction(25)
+"""Frames per second of files that tell none."""
 
 
 def read_poses(
@@ -64,6 +66,11 @@ def read_detections(
         sequence = _captured(Path(path), size=size, rate=rate, camera=None)
         return _as_detections([(pose,) for pose in sequence], sequence.size, sequence.rate)
     return _detections(Path(path), _data(Path(path)), size=size, rate=rate)
+
+
+def tells_rate(path: PathLike) -> bool:
+    """Tell whether key points say how many frames a second has; others count as `USUAL_RATE`."""
+    return bvh.is_bvh(Path(path)) or clip.is_clip(_data(Path(path)))
 
 
 def read_pose(path: PathLike, *, size: tuple[int, int] | None = None) -> Pose:
@@ -124,7 +131,7 @@ def _detections(
         canvas, own_rate = sequence.size, sequence.rate
     else:
         found, canvas = _people(path, data, size=size)
-        own_rate = Fraction(25)
+        own_rate = USUAL_RATE
     people = [tuple(pose for pose in frame if pose.body[:, 2].any()) for frame in found]
     _check_someone(path, [bool(frame) for frame in people])
     return _as_detections(people, canvas, own_rate if rate is None else rate)

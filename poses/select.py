@@ -66,12 +66,14 @@ def select_person(detections: Detections, person: PersonChoice = "largest") -> S
     person: a number, counted from 1 by how much of the clip each fills, as `find_people` orders
     them; "largest", which is 1; "left" or "right", seen by the viewer; or a place (x, y) in
     pixels. Sides and places are those of the first frame that shows most people.
-    Raises: PoseError P1 when nobody is in any frame, P3 when there is no such person.
+    Raises: PoseError P1 when nobody is in any frame, P3 when there is no such person, or the place
+    is outside the frame.
     """
+    check_place(person, detections.size)
     people = find_people(detections)
     if not people:
         raise PoseError("P1", "clip", f"no person in any of {len(detections)} frames")
-    index = _index(people, person)
+    index = _index(people, person, "person")
     chosen = dict(zip(people[index].frames, people[index].poses, strict=True))
     nobody = Pose(body=missing_joints(18), size=detections.size)
     poses = [chosen.get(frame, nobody) for frame in range(len(detections))]
@@ -85,21 +87,32 @@ def select_person(detections: Detections, person: PersonChoice = "largest") -> S
     )
 
 
-def choose_pose(poses: Sequence[Pose], person: PersonChoice) -> int:
+def choose_pose(poses: Sequence[Pose], person: PersonChoice, *, subject: str = "person") -> int:
     """Return the index of the person meant among the poses of one picture, as `select_person`.
 
-    Raises: PoseError P3 when there is no such person.
+    subject: what the choice was given for. Raises: PoseError P3 when there is no such person.
     """
-    return _index(tuple(Person(frames=(0,), poses=(pose,)) for pose in poses), person)
+    return _index(tuple(Person(frames=(0,), poses=(pose,)) for pose in poses), person, subject)
 
 
-def _index(people: tuple[Person, ...], person: PersonChoice) -> int:
+def check_place(person: PersonChoice, size: tuple[int, int], *, subject: str = "person") -> None:
+    """Refuse a place outside a frame of (width, height), where nobody can be; others are let be.
+
+    subject: what the choice was given for. Raises: PoseError P3.
+    """
+    if isinstance(person, tuple) and not (person[0] <= size[0] and person[1] <= size[1]):
+        place, frame = ",".join(f"{side:g}" for side in person), f"{size[0]}x{size[1]}"
+        problem = f"{place} is outside the picture of {frame} pixels"
+        raise PoseError("P3", subject, problem, "give x,y from its upper left corner")
+
+
+def _index(people: tuple[Person, ...], person: PersonChoice, subject: str) -> int:
     if isinstance(person, int):
         if 1 <= person <= len(people):
             return person - 1
         found = "1 person is" if len(people) == 1 else f"{len(people)} people are"
         raise PoseError(
-            "P3", "person", f"{person} does not exist: {found} found", f"choose 1 to {len(people)}"
+            "P3", subject, f"{person} does not exist: {found} found", f"choose 1 to {len(people)}"
         )
     if person == "largest":
         return 0

@@ -105,6 +105,7 @@ def extract(capsys, *words):
     [
         (("--max-frames", "9"), 3, "error[V10]: {}: holds about 10 frames; at most 9 are read"),
         (("--max-pixels", "3000"), 3, "error[V10]: {}: is 64x48 pixels, more than 3000"),
+        (("--person", "64,49"), 3, "error[P3]: --person: 64,49 is outside the picture of 64x48"),
         (("--workers", "0"), 2, "error[M11]: --workers: 0 is out of range"),
     ],
 )
@@ -126,3 +127,15 @@ def test_two_workers_write_the_same_clip_as_one(capsys, tmp_path):
         code, told = extract(capsys, dance, "-o", clip, "--no-cache", "--workers", count)
         assert code == 0, told.err
     assert clips[0].read_bytes() == clips[1].read_bytes()
+
+
+def test_a_rate_that_key_points_do_not_tell_is_told_where_it_counts(capsys, stage, tmp_path):
+    folder, clip, movie = tmp_path / "openpose", tmp_path / "clip.json", tmp_path / "x.mp4"
+    told = convert(capsys, stage / "dance.json", "--to", "openpose", "-o", folder)[1]
+    assert "frame rate" not in told.err
+    told = convert(capsys, folder, "--to", "clip", "-o", clip)[1]
+    assert "openpose tells no frame rate; it is taken at 25 per second (--fps)" in told.err
+    told = convert(capsys, folder, "--to", "clip", "-o", clip, "--overwrite", "--fps", "12")[1]
+    assert "frame rate" not in told.err
+    assert cli.run(cli.toolbox_parser(), ["poses", "draw", str(folder), "-o", str(movie)]) == 0
+    assert "taken at 25 per second" in capsys.readouterr().err

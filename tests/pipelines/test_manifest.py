@@ -299,3 +299,10 @@ def test_a_manifest_of_two_folders_is_written_and_read(tmp_path):
 def test_an_empty_folder_makes_no_manifest(tmp_path):
     with pytest.raises(MediaError, match="has no"):
         write_manifest(tmp_path / "batch.yaml", tmp_path, tmp_path)
+
+
+def test_who_is_meant_in_the_picture_is_told_by_its_own_flag(folder):
+    told = faults_of(folder, GOOD.replace("seed: 3", "reference_person: middle, person: middle"))
+    problems = " ".join(problem for _, _, problem in told)
+    assert "settings.reference_person: --ref-person: 'middle'" in problems
+    assert "settings.person: --person: 'middle'" in problems

@@ -4,22 +4,23 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtvideo.errors import UsageError
+from dtvideo.errors import MediaError, UsageError
 from pipelines.job import RenderJob, parse_person
-from pipelines.motion import chosen_motion, read_motion
+from pipelines.motion import chosen_motion, frame_slice, open_driver, read_motion
 from pipelines.prepare import prepare_driver
 from pipelines.progress import SilentProgress
 from poses.detections import Detections
 from poses.errors import PoseError
 from poses.formats.openpose import frame_data
 from poses.formats.safe_json import write_json
-from poses.io import write_clip
+from poses.io import write_clip, write_openpose
 from poses.synthetic import stand, walk
 from poses.types import confident, missing_joints
 
@@ -118,3 +119,41 @@ def test_face_and_hands_are_kept_as_the_job_asks(tmp_path):
     assert fitted(hands="off").right_hand is None
     assert not confident(fitted(face="weak").face)[:, :36].any()
     assert confident(fitted(hands="on").right_hand).all()
+
+
+def test_v7_frames_are_counted_at_the_rate_that_is_asked_for(make_video):
+    job = RenderJob(reference=Path("r.png"), driver=make_video(frames=10), rate=Fraction(5))
+    info = open_driver(job, job.driver)
+    assert (info.frames, frame_slice(replace(job, frames=(1, 9)), info.frames)) == (2, slice(1, 2))
+    with pytest.raises(MediaError, match="has 2 frames at 5 per second, so frame 4 does not"):
+        frame_slice(replace(job, frames=(4, 9)), info.frames)
+
+
+def notices_of(job):
+    return prepare_driver(job, None, stand(), progress=SilentProgress()).notices
+
+
+def test_a_rate_that_a_file_does_not_tell_is_told_unless_it_is_given(tmp_path):
+    write_openpose(walk(6), tmp_path / "dance")
+    write_clip(walk(6), tmp_path / "dance.json")
+    job = RenderJob(reference=tmp_path / "r.png", poses=tmp_path / "dance")
+    told = "dance tells no frame rate; it is taken at 25 per second (--fps)"
+    assert told in notices_of(job)
+    for other in ({"rate": Fraction(25)}, {"poses": tmp_path / "dance.json"}):
+        assert not any("frame rate" in notice for notice in notices_of(replace(job, **other)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, None),
+        ({"detector": "toon"}, "--detector changes"),
+        ({"cache": False}, "--no-cache changes"),
+        ({"detector": "toon", "cache": False}, "--detector and --no-cache change"),
+    ],
+)
+def test_what_is_said_about_a_search_beside_a_file_is_told_to_change_nothing(tmp_path, asked, told):
+    write_clip(walk(6), tmp_path / "dance.json")
+    job = RenderJob(reference=tmp_path / "r.png", poses=tmp_path / "dance.json", **asked)
+    found = [notice for notice in notices_of(job) if "nothing: the motion is read" in notice]
+    assert found == ([f"{told} nothing: the motion is read from --poses"] if told else [])

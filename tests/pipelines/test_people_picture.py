@@ -105,6 +105,22 @@ def test_another_in_the_reference_can_be_chosen(picture, monkeypatch, tmp_path, 
     assert reference.mask[:, 128:].sum() > 20 * reference.mask[:, :128].sum()
 
 
+def test_a_place_is_one_in_the_file_however_the_picture_is_searched(picture):
+    whole = LoadedImage(picture).with_room((256, 0, 0, 128), (0, 0, 0))
+    seen = prepare.reduced(whole, 256)
+    job = RenderJob(reference=Path(), poses=Path(), reference_person=(100.0, 20.0))
+    place = prepare._person_in(job, seen, whole=whole)  # 512 pixels are searched as 256
+    np.testing.assert_allclose(place, (178.0, 10.0))
+
+
+def test_p3_a_place_outside_the_reference_is_refused(picture, monkeypatch, tmp_path):
+    with pytest.raises(PoseError, match=r"--ref-person: 257,60 is outside the picture") as caught:
+        prepared(picture, monkeypatch, tmp_path, reference_person=(257.0, 60.0))
+    assert caught.value.code == "P3"
+    with pytest.raises(PoseError, match=r"--ref-person: 3 does not exist"):
+        prepared(picture, monkeypatch, tmp_path, reference_person=3)
+
+
 def test_r12_several_in_the_reference_are_refused_when_strict(picture, monkeypatch, tmp_path):
     with pytest.raises(PoseError, match="shows 2 people") as caught:
         prepared(picture, monkeypatch, tmp_path, strict=True)

@@ -114,6 +114,13 @@ def test_a_person_who_does_not_exist_is_refused_with_the_number_of_people():
     assert caught.value.code == "P3"
 
 
+def test_p3_a_place_outside_the_frame_is_refused_and_its_edge_is_not():
+    select_person(clip(walk(5)), (512.0, 0.0))
+    with pytest.raises(PoseError, match=r"513,0 is outside the picture of 512x512") as caught:
+        select_person(clip(walk(5)), (513.0, 0.0))
+    assert caught.value.code == "P3"
+
+
 def test_the_person_of_one_picture_is_chosen_alike():
     small = moved(walk(1, height=0.4), [-150])[0]
     large = moved(walk(1), [100])[0]
