@@ -101,7 +101,14 @@ def _rows(document: Document) -> tuple[list[_Row], list[Fault]]:
     if checked.values is None:
         return [], list(checked.faults)
     faults = [*checked.faults, *_override_faults(checked.values, checked.lost, document)]
-    return list(_crossed(checked.values, _by_level(checked.lost))), faults
+    rows = list(_crossed(checked.values, _by_level(checked.lost)))
+    for place, written in document.again.items():
+        settings = {name: value for name, value in written.items() if name not in PAIR}
+        twice = check(Settings, settings, document, place)
+        faults += twice.faults
+        if twice.values is not None:
+            rows.append(_only_values([(place, twice.values)]))
+    return rows, faults
 
 
 def _override_faults(

@@ -1,14 +1,15 @@
 """Read a manifest's text, YAML or JSON Lines, as plain values that know their lines.
 
-Manifests come from anywhere: nothing is constructed but text, numbers, lists and tables, and
-size, depth and aliases are limited before anything is built.
+Manifests come from anywhere: nothing is constructed but text, lists, tables, and in YAML the words
+null, true and false; size, depth and aliases are limited before anything is built. A number in YAML
+is the text that was written, 010 or 10:20, which its setting reads as on the command line.
 """
 
 import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -18,13 +19,20 @@ from dtvideo.files import check_input
 MAXIMUM_BYTES = 8 * 2**20
 MAXIMUM_DEPTH = 12
 MAXIMUM_NODES = 200_000
-LONGEST_NUMBER = 40
-CORE = "tag:yaml.org,2002:"
+KINDS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))
+WORDS = {
+    **dict.fromkeys(("", "null", "Null", "NULL", "~"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+"""What stands for more than its letters when it has no quotes, as in YAML 1.2."""
 ALIAS = "alias"
 SPOILT = "\ufffd"
 HALVES = "holds half of a character (a surrogate)"
 NOTHING_STARTED = "nothing was started"
-SCALARS = ("str", "int", "float", "bool", "null")
+EMPTY = "leave it out, or put what begins with # in quotes"
+LEVELS = ("characters", "clips", "overrides")
+"""Tables and a list of tables, each with settings."""
 
 Location = tuple[str | int, ...]
 
@@ -63,6 +71,8 @@ class Document:
     lines: dict[Location, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     lost: set[Location] = field(default_factory=set)
+    again: dict[Location, dict[str, Any]] = field(default_factory=dict)
+    """Settings that are given twice: the later values, by a place of their own."""
     is_lines: bool = False
     is_spoilt: bool = False
     """Whether SPOILT stands in it for what is no text."""
@@ -160,7 +170,9 @@ def _read_yaml(text: str, path: Path, faults: list[Fault]) -> Document:
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """Composes nodes; an alias becomes a word of its own kind."""
+    """Composes nodes, of which every word is text; an alias becomes a word of its own kind."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Return the next node."""
@@ -217,7 +229,7 @@ def _hostile(node: yaml.Node) -> str:
     """Return what is wrong with a node by itself; nothing when all is well."""
     if node.tag == ALIAS:
         return "aliases (*name) are not allowed"
-    if node.tag.removeprefix(CORE) not in (*SCALARS, "map", "seq", "timestamp"):
+    if node.tag not in KINDS:
         return f"tag {node.tag!r} is not allowed"
     return HALVES if isinstance(node, yaml.ScalarNode) and _has_halves(node.value) else ""
 
@@ -240,32 +252,37 @@ def _table(node: yaml.MappingNode, location: Location, document: Document) -> di
             continue
         if document.is_spoilt and SPOILT in name:
             continue
-        if name in values:
-            before = document.lines[(*location, name)]
+        place, table = (*location, name), values
+        if before := document.lines.get(place):
             document.faults.append(Fault(line, f"key {name!r} is given twice (line {before})"))
-            if location not in (("characters",), ("clips",)):
-                continue
-            name = f"{name} (line {line})"  # it is told what is wrong in there, too
-        place = (*location, name)
+            place, table = _again(place, line, values, document)
         document.lines[place] = line
         value = _value(item, place, document)
         if place not in document.lost:
-            values[name] = value
+            table[str(place[-1])] = value
     return values
 
 
+def _again(
+    place: Location, line: int, values: dict[str, Any], document: Document
+) -> tuple[Location, dict[str, Any]]:
+    """Return where a second value of a key is kept, so that it is told what is wrong in it, too.
+
+    That is beside the first for a character or a clip, apart for a setting, and else nowhere.
+    """
+    *around, name = place
+    if around in (["characters"], ["clips"]):
+        return (*around, f"{name} (line {line})"), values
+    apart = (*around[:-1], f"{around[-1] if around else ''} (line {line})")
+    is_setting = around == ["settings"] or (len(around) == 2 and around[0] in LEVELS)
+    return (*apart, name), document.again.setdefault(apart, {}) if is_setting else {}
+
+
 def _scalar(node: yaml.ScalarNode, location: Location, document: Document) -> Any:
-    """Return text, a number, a truth value or None; dates stay text."""
-    kind = node.tag.removeprefix(CORE)
-    if kind not in SCALARS:
+    """Return the text as it is written, or one of the WORDS without quotes."""
+    if node.style:  # in quotes, or a block
         return node.value
-    loader = yaml.SafeLoader("")
-    try:
-        if kind in ("int", "float") and len(node.value) > LONGEST_NUMBER:
-            raise ValueError("too many digits")  # 1:1:1:... takes their square in time
-        return loader.construct_object(node)
-    except (ValueError, LookupError):
-        document.lose(location, f"{node.value[:LONGEST_NUMBER]!r} is no {kind}")
+    if location and not node.value:
+        document.lose(location, f"{location[-1]} is empty · {EMPTY}")
         return None
-    finally:
-        loader.dispose()
+    return WORDS.get(node.value, node.value)

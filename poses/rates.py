@@ -21,4 +21,4 @@ def read_rate(text: str) -> Fraction:
     word = text.strip()
     if not _WRITTEN.fullmatch(word):
         raise ValueError(f"{word[:40]!r} is no rate")
-    return _WELL_KNOWN[word] if word in _WELL_KNOWN else Fraction(word)
+    return _WELL_KNOWN.get(word.rstrip("0")) or Fraction(word)

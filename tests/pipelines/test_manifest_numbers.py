@@ -1,6 +1,7 @@
 """Numbers in a manifest: what is none is refused in one line each, all of them at once."""
 
 import json
+from fractions import Fraction
 
 import pytest
 
@@ -51,8 +52,8 @@ def test_yaml_s_other_words_for_true_are_no_numbers_either(folder):
         folder, GOOD.replace("version: 7", "version: yes").replace("seed: 4", "seed: on")
     )
     assert told == [
-        ("B2", 3, "version: should be a valid integer, not True"),
-        ("B2", 7, "characters.girl.seed: should be a valid integer, not True"),
+        ("B2", 3, "version: should be a valid integer, not 'yes'"),
+        ("B2", 7, "characters.girl.seed: should be a valid integer, not 'on'"),
     ]
 
 
@@ -97,3 +98,46 @@ def test_a_number_in_quotes_is_read_as_on_the_command_line(folder):
 def test_what_is_yes_or_no_may_still_be_written_so(folder):
     job = load_manifest(write(folder, with_settings({"smooth": False, "studio": False})))[0].job
     assert (job.smooth, job.studio) == (False, False)
+
+
+def job_of(folder, settings):
+    text = GOOD.replace("settings: {seed: 3, size: 64x32}", f"settings:\n{settings}")
+    return load_manifest(write(folder, text))[0].job
+
+
+def test_what_is_written_is_what_is_taken(folder):
+    job = job_of(
+        folder,
+        "  seed: 010\n  background: 001122\n  hands: on\n  face: off\n  room: yes\n"
+        "  smooth: no\n  rate: 29.970\n  negative_prompt: 2024-01-02\n",
+    )
+    assert (job.seed, job.background) == (10, (0, 0x11, 0x22))
+    assert (job.hands, job.face, job.room, job.smooth) == ("on", "off", True, False)
+    assert (job.rate, job.negative_prompt) == (Fraction(30000, 1001), "2024-01-02")
+
+
+@pytest.mark.parametrize("word", ["no", "on", "yes", "0x10", "1_000", "12:30", "1e3", "2024", "="])
+def test_a_text_without_quotes_is_the_text(folder, word):
+    assert job_of(folder, f"  negative_prompt: {word}\n").negative_prompt == word
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("frames", "10:20"), ("frames", "0x10"), ("seed", "10:20"), ("seed", "0o17")],
+)
+def test_a_number_in_a_form_of_yaml_s_own_is_refused_as_it_was_written(folder, name, written):
+    text = GOOD.replace("seed: 3, size: 64x32", f"{name}: {written}")
+    ((_, line, problem),) = faults_of(folder, text)
+    assert line == 4
+    assert f"{written!r}" in problem
+
+
+def test_a_value_that_is_a_comment_is_told(folder):
+    text = GOOD.replace("settings: {seed: 3, size: 64x32}", "settings:\n  background: #112233")
+    assert faults_of(folder, text) == [
+        (
+            "B2",
+            5,
+            "background is empty · leave it out, or put what begins with # in quotes",
+        )
+    ]

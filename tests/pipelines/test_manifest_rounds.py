@@ -137,7 +137,7 @@ def test_an_override_that_is_skipped_or_wrong_shifts_no_other(folder):
         "seed: 6", "seed: x"
     )
     assert told(folder, text) == [
-        ("B2", 12, "overrides.0: should be a table of keys and values, not 5"),
+        ("B2", 12, "overrides.0: should be a table of keys and values, not '5'"),
         ("B2", 13, "overrides.1.character: is missing"),
         ("B2", 14, "overrides.2.seed: should be a valid integer, not 'x'"),
     ]
@@ -158,6 +158,24 @@ def test_what_stands_under_a_name_that_is_taken_is_read(folder):
     ]
 
 
+def test_both_values_of_a_setting_that_is_given_twice_are_read(folder):
+    text = GOOD.replace("{seed: 3, size: 64x32}", "\n  seed: 3\n  size: 64x32\n  seed: -1")
+    text = text.replace("{driver: dance.mp4}", "\n    driver: dance.mp4\n    driver: none.mp4")
+    text = text.replace("steps: 9", "steps: 9, steps: few, clip: walk, stps: 1, stps: 2")
+    assert told(folder, text) == [
+        ("B2", 7, "key 'seed' is given twice (line 5)"),
+        ("M11", 7, "settings (line 7).seed: --seed: -1 is out of range"),
+        ("B2", 14, "key 'driver' is given twice (line 13)"),
+        ("V1", 14, "clips.dance (line 14).driver: none.mp4: is missing"),
+        ("B2", 17, "key 'steps' is given twice (line 17)"),
+        ("B2", 17, "key 'clip' is given twice (line 17)"),
+        ("B2", 17, "key 'stps' is given twice (line 17)"),
+        ("B2", 17, "overrides.0.stps: is no setting"),
+        ("B2", 17, "steps: should be a valid integer, not 'few'"),
+        ("B2", 17, "stps: is no setting"),
+    ]
+
+
 def test_what_cannot_be_read_hides_nothing_else(folder):
     text = GOOD.replace("version: 7", "version: &v 7").replace("seed: 3", "seed: *v, steps: -1")
     text = text.replace("a knight", "a\x01knight").replace("seed: 4", "seed: *v, beta: 9")
@@ -168,7 +186,7 @@ def test_what_cannot_be_read_hides_nothing_else(folder):
         ("B2", 6, "is not YAML: it holds the character U+0001"),
         ("B2", 7, "aliases (*name) are not allowed"),
         ("M11", 7, "characters.girl.beta: --beta: 9.0 is out of range"),
-        ("B2", 10, "'x' is no int"),
+        ("B2", 10, "tag 'tag:yaml.org,2002:int' is not allowed"),
         ("B2", 12, "holds half of a character (a surrogate)"),
     ]
 

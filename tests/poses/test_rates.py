@@ -18,6 +18,7 @@ LARGEST = 10**60
         (".5", Fraction(1, 2)),
         ("23.976", Fraction(24000, 1001)),
         ("29.97", Fraction(30000, 1001)),
+        ("29.970", Fraction(30000, 1001)),
     ],
 )
 def test_rates_are_exact_fractions(text, value):
