@@ -101,6 +101,7 @@ def run_batch(
     states: Sequence[str] = ("done", "failed"),
     names: Sequence[str] = (),
     tell: Tell,
+    tell_start: Tell = lambda record: None,
     begin: Callable[[Pool], None] = lambda pool: None,
     worker: Serve = serve,
 ) -> list[ClipRecord]:
@@ -108,8 +109,8 @@ def run_batch(
 
     states, names: clips in these states wait again, all of them or those named, and then only those
     named are rendered. Results that are there, whole and made by the same recipe, are not made
-    again. tell: hears of each clip as it ends; begin: hears what will render them. worker: what
-    each process runs, as `serve`.
+    again. tell, tell_start: hear of each clip as it ends and as it is begun; begin: hears what will
+    render them. worker: what each process runs, as `serve`.
     Raises: OutputError F5 when another run holds the batch; UsageError M11 for an unknown name;
     ResourceError B4 when no Ray cluster is there or it cannot run a worker.
     """
@@ -125,7 +126,8 @@ def run_batch(
         with _open_pool(settings, clips, worker, folder) as pool:
             begin(pool)
             by_name = {clip.name: clip for clip in clips}
-            run = _Run(store, by_name, settings, folder, tell, pool, only=frozenset(names))
+            run = _Run(store, by_name, settings, folder, tell, pool, tell_start=tell_start)
+            run.only = frozenset(names)
             try:
                 run.until_done()
             finally:
@@ -175,6 +177,7 @@ class _Run:
     pool: Pool
     workers: list[_Worker] = field(default_factory=list)
     not_before: dict[str, float] = field(default_factory=dict)
+    tell_start: Tell = lambda record: None
     only: frozenset[str] = frozenset()
     """Names of the clips that are rendered; all of them when there are none."""
 
@@ -232,6 +235,7 @@ class _Run:
                 worker.clip, worker.fence = name, fence
                 worker.started = worker.heard = time.monotonic()
                 worker.place.give(self.clips[name].job.settings())
+                self.tell_start(self.store.get(name))
 
     def _idle_worker(self, *, wanted: int) -> _Worker | None:
         """Return a worker that can take a clip; open one when there may be more of them."""

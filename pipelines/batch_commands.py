@@ -6,12 +6,10 @@ Only the standard library is imported here; the rest on use, so that `--help` an
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dtvideo.streams import leave_to_nobody
+from pipelines.batch_progress import BatchProgress
 from pipelines.farm_commands import add_manifest, add_otio
 from pipelines.messages import Messages, amount
 
@@ -42,6 +40,9 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         tool = tools.add_parser(name, help=text)
         tool.set_defaults(command=command)
         add_manifest(tool)
+        tool.add_argument(
+            "--progress", metavar="bar|json|none", default="bar", help="lines, objects, or failures"
+        )
         if name != "check":
             _add_running(tool)
             tool.set_defaults(going_on="the same command goes on")
@@ -114,10 +115,11 @@ def _clips(arguments: argparse.Namespace) -> list[Any]:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    progress = BatchProgress(arguments.progress)
     clips = _clips(arguments)
     for clip in clips:
         print(f"{clip.name}\t{clip.job.target}")
-    _tell(amount(len(clips), "clip"))
+    progress.notice(amount(len(clips), "clip"))
     return 0
 
 
@@ -138,7 +140,8 @@ def _retry(arguments: argparse.Namespace) -> int:
         return _render(arguments, clips, states=("failed", "cancelled"), names=names)
     told = "no clip failed or was cancelled"
     waiting = sum(record.state == "waiting" for record in records)
-    _tell(f"{told}; {_go_on(waiting, arguments.manifest)}" if waiting else told)
+    told += f"; {_go_on(waiting, arguments.manifest)}" if waiting else ""
+    BatchProgress(arguments.progress).notice(told)
     return 0
 
 
@@ -153,70 +156,37 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
 
     from pipelines.batch import BatchSettings, run_batch
     from pipelines.batch_folder import batch_folder
-    from pipelines.batch_report import by_message, retry_command, write_report
+    from pipelines.batch_report import retry_command, write_report
 
     if arguments.overwrite:
         clips = [replace(clip, job=replace(clip.job, overwrite=True)) for clip in clips]
     settings = BatchSettings(arguments.workers, arguments.stall, ray=arguments.ray)
     words = ["--output", str(arguments.output)] if arguments.output else []
     words += ["--allow-outside"] if arguments.allow_outside else []
-    folder = batch_folder(arguments.manifest)
     count = len(which["names"] or clips)
-    _tell(f"{amount(count, 'clip')}; states, logs and report: {folder}")
-    tell = _teller(count)
+    progress = BatchProgress(arguments.progress, count)
+    folder = batch_folder(arguments.manifest)
+    progress.notice(f"{amount(count, 'clip')}; states, logs and report: {folder}")
     records = run_batch(
-        arguments.manifest, clips, settings, tell=tell, begin=lambda pool: _tell(str(pool)), **which
+        arguments.manifest,
+        clips,
+        settings,
+        tell=progress.ended,
+        tell_start=progress.started,
+        begin=lambda pool: progress.notice(str(pool)),
+        **which,
     )
-    _tell(f"report: {write_report(arguments.manifest, words)}")
+    progress.notice(f"report: {write_report(arguments.manifest, words)}")
     waiting = sum(record.state == "waiting" for record in records)
     if waiting:
-        _tell(_go_on(waiting, arguments.manifest))
-    failed = [record for record in records if record.state == "failed"]
+        progress.notice(_go_on(waiting, arguments.manifest))
+    failed = any(record.state == "failed" for record in records)
     cancelled = [record.name for record in records if record.state == "cancelled"]
     if cancelled:
-        _tell(f"cancelled, until `dtvideo batch retry`: {', '.join(cancelled)}")
-    if not failed:
-        return INTERRUPTED if cancelled else 0
-    _tell(f"{len(failed)} of {amount(len(clips), 'clip')} failed:")
-    for message, names in by_message(failed).items():
-        _tell(f"{message}\n    {', '.join(names)}")
-    _tell(f"to render only these again: {retry_command(arguments.manifest, words)}")
-    return SOME_FAILED
-
-
-def _teller(total: int) -> Callable[[Any], None]:
-    """Return what tells of each clip: its result or what went wrong, and how long others take."""
-    from pipelines.batch import WAS_THERE
-
-    count, made, start = 0, 0, time.monotonic()
-
-    def tell(record: Any) -> None:
-        nonlocal count, made
-        count, made = count + 1, made + (record.message != WAS_THERE)
-        place = f"{count}/{total}"
-        if made and count < total:
-            rest = (time.monotonic() - start) / made * (total - count)
-            place += f", about {_minutes(rest)} left"
-        _tell(f"[{place}] {record.state} {record.name} {record.message}".rstrip())
-        if record.state == "done":
-            _print_path(record.output)
-
-    return tell
-
-
-def _print_path(path: str) -> None:
-    """Print a result's path; that nobody reads on is no reason to end the batch."""
-    try:
-        print(path, flush=True)
-    except BrokenPipeError:
-        leave_to_nobody(sys.stdout.fileno())
-
-
-def _minutes(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+        progress.notice(f"cancelled, until `dtvideo batch retry`: {', '.join(cancelled)}")
+    exit_code = SOME_FAILED if failed else INTERRUPTED if cancelled else 0
+    progress.end(records, retry_command(arguments.manifest, words), exit_code=exit_code)
+    return exit_code
 
 
 def _status(arguments: argparse.Namespace) -> int:

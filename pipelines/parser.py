@@ -51,19 +51,35 @@ class Parser(argparse.ArgumentParser):
     def parse_all(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse every word; an unknown flag is refused with the nearest known one.
 
-        So are a file's name that looks like a flag, and a word too many.
+        So are a file's name that looks like a flag, a flag where only names stand, and a word too
+        many.
         """
-        for word in takewhile(lambda word: word != "--", words):
+        before = list(takewhile(lambda word: word != "--", words))
+        tool = self._tool(before)
+        for word in before:
             if re.match("-[^-].", word) and exists(word):
                 problem = f"{word!r} begins with a dash, as flags do"
                 raise usage_error("U1", self.prog, problem, f"write ./{word}")
+        for word in words[len(before) + 1 :]:
+            if word.partition("=")[0] in tool._option_string_actions and not exists(word):
+                problem = f"{word!r} stands behind --, where every word is a name"
+                raise usage_error("U1", tool.prog, problem, f"write {word} before the --")
         arguments, unknown = self.parse_known_args(words)
         if unknown and not unknown[0].startswith("-"):
-            remedy = "the result is named by -o"
-            raise usage_error("U1", self.prog, f"{unknown[0]!r} is one word too many", remedy)
+            is_named = "-o" in tool._option_string_actions
+            remedy = "the result is named by -o" if is_named else f"see {tool.prog} --help"
+            raise usage_error("U1", tool.prog, f"{unknown[0]!r} is one word too many", remedy)
         if unknown:
             flag = unknown[0].partition("=")[0]
-            near = difflib.get_close_matches(flag, self._option_string_actions, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
-            raise usage_error("U1", self.prog, f"{unknown[0]!r} is not understood", remedy)
+            near = difflib.get_close_matches(flag, tool._option_string_actions, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"see {tool.prog} --help"
+            raise usage_error("U1", tool.prog, f"{unknown[0]!r} is not understood", remedy)
         return arguments
+
+    def _tool(self, words: Sequence[str]) -> argparse.ArgumentParser:
+        """Return the parser of the tool that words name, such as that of `batch run`."""
+        found: argparse.ArgumentParser = self
+        for word in words:
+            if found._subparsers is not None:
+                found = dict(found._subparsers._group_actions[0].choices or {}).get(word, found)
+        return found

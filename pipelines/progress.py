@@ -46,16 +46,20 @@ class Progress(Protocol):
 
 def create_progress(kind: str, stream: Stream | None = None) -> Progress:
     """Return the reporter of that kind, writing to a stream (standard error by default)."""
+    check_kind(kind)
     stream = stream or sys.stderr
     if kind == "none":
         return SilentProgress()
     if kind == "json":
         return JsonProgress(stream)
-    if kind == "bar":
-        return BarProgress(stream) if stream.isatty() else LineProgress(stream)
-    raise UsageError(
-        "M11", "--progress", f"{kind!r} is unknown", f"give one of {', '.join(PROGRESS_KINDS)}"
-    )
+    return BarProgress(stream) if stream.isatty() else LineProgress(stream)
+
+
+def check_kind(kind: str) -> None:
+    """Refuse what is none of PROGRESS_KINDS, with UsageError M11."""
+    if kind not in PROGRESS_KINDS:
+        remedy = f"give one of {', '.join(PROGRESS_KINDS)}"
+        raise UsageError("M11", "--progress", f"{kind!r} is unknown", remedy)
 
 
 class SilentProgress:

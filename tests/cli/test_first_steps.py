@@ -74,6 +74,37 @@ def test_a_name_that_begins_with_a_dash_is_a_file_s_after_two_dashes(told):
     assert (code, line.split("·")[0]) == (3, "error[R7]: -hero.png: is empty ")
 
 
+def test_a_flag_behind_two_dashes_is_told(told):
+    line = (
+        "error[U1]: animate: '--dry-run' stands behind --, where every word is a name"
+        " · write --dry-run before the --\n"
+    )
+    assert told("--", "refs", "--dry-run") == (2, line)
+    assert told("--", "hero.png", "dance.mp4", "--dry-run") == (2, line)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["batch", "run", "x", "--colour"],
+            "dtvideo batch run: '--colour' is not understood · see dtvideo batch run --help",
+        ),
+        (
+            ["animate", "a", "b", "--stepz", "3"],
+            "dtvideo animate: '--stepz' is not understood · did you mean --steps?",
+        ),
+        (
+            ["batch", "run", "x", "y"],
+            "dtvideo batch run: 'y' is one word too many · see dtvideo batch run --help",
+        ),
+    ],
+)
+def test_a_tool_s_own_flags_and_help_are_named(capsys, words, line):
+    assert cli.run(cli.toolbox_parser(), words) == 2
+    assert capsys.readouterr().err == f"error[U1]: {line}\n"
+
+
 def test_picture_and_video_that_changed_places_are_told(told, make_video, stage):
     make_video("dance.mp4", 3, size=(64, 64))
     code, line = told("dance.mp4", stage / "hero.png")
