@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dtvideo.errors import ResourceError, UsageError
+from dtvideo.files import check_input
 from dtvideo.lease import hold_lease, is_held
 from pipelines.batch_folder import LEASE, STORE, batch_folder, take_folder
 from pipelines.batch_pool import (
@@ -85,9 +86,10 @@ def open_store(manifest: Path) -> Iterator[JobStore]:
 def open_batch(manifest: Path) -> Iterator[JobStore]:
     """Open the states of a batch that has been run.
 
-    Raises: UsageError M11 when it has not.
+    Raises: UsageError M11 when it has not, MediaError V1 when there is no such manifest.
     """
     if not (batch_folder(manifest) / STORE).exists():
+        check_input(manifest)
         raise UsageError("M11", manifest, "has not been run", f"dtvideo batch run {manifest}")
     with open_store(manifest) as store:
         yield store

@@ -130,11 +130,15 @@ def _run(arguments: argparse.Namespace) -> int:
 def _retry(arguments: argparse.Namespace) -> int:
     """Render what failed or was cancelled, or clips by their names; nothing where nothing did."""
     from pipelines.batch import open_batch
+    from pipelines.job_store import no_clip
 
     clips = _clips(arguments)
     with open_batch(arguments.manifest) as store:
         records, failed = store.records(), store.to_retry()
     known = {clip.name for clip in clips}
+    for name in arguments.names:
+        if name not in known:
+            raise no_clip(name)
     names = arguments.names or [name for name in failed if name in known]
     if names:
         return _render(arguments, clips, states=("failed", "cancelled"), names=names)
@@ -213,8 +217,14 @@ def _cancel(arguments: argparse.Namespace) -> int:
     with open_batch(arguments.manifest) as store:
         for name in arguments.names:
             store.get(name)
-        for name in store.cancel(arguments.names or None):
-            print(name)
+        cancelled = store.cancel(arguments.names or None)
+        ended = [store.get(name) for name in arguments.names if name not in cancelled]
+    for name in cancelled:
+        print(name)
+    for record in ended:
+        _tell(f"{record.name} is {record.state}: there is nothing to cancel")
+    if not cancelled and not ended:
+        _tell("no clip waits or runs")
     return 0
 
 

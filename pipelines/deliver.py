@@ -107,6 +107,24 @@ def _remove_leftovers(job: RenderJob, results: Set[Path]) -> None:
                     path.unlink()
 
 
+def left_without_sidecar(job: RenderJob) -> list[str]:
+    """Return a notice of a result of another kind whose side-car the new one replaces; it stays."""
+    with suppress(MediaError):  # what is there may be anything
+        others = [
+            path for path in whole_outputs(job.beside(".json")) if not _is_replaced(job, path)
+        ]
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            return [f"{others[0].name}{more}: kept as it was, and no side-car tells of it any more"]
+    return []
+
+
+def _is_replaced(job: RenderJob, path: Path) -> bool:
+    """Tell whether a file gives way to a new result: it, its sheet or a frame of it."""
+    is_frame = is_sequence(job.target) and is_of(job.target, path)
+    return is_frame or path in (job.target, job.beside(".sheet.png"))
+
+
 def _first_outputs(job: RenderJob) -> tuple[Path, ...]:
     return written(job, job.target, 1)[0], job.beside(".json"), job.beside(".sheet.png")
 

@@ -187,7 +187,7 @@ class JobStore:
             f"SELECT {COLUMNS} FROM clips WHERE name = ?", (name,)
         ).fetchone()
         if row is None:
-            raise UsageError("M11", name, "is no clip of this batch", "see dtvideo batch status")
+            raise no_clip(name)
         return ClipRecord(*row)
 
     def records(self) -> list[ClipRecord]:
@@ -232,6 +232,11 @@ class JobStore:
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+def no_clip(name: str) -> UsageError:
+    """Return the error of a name that no clip of a batch has."""
+    return UsageError("M11", name, "is no clip of this batch", "see dtvideo batch status")
 
 
 def _cancelled(connection: sqlite3.Connection, name: str) -> bool:

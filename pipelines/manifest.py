@@ -14,7 +14,6 @@ Settings are those of `RenderJob`; nearer ones win: settings, character, clip, o
 has one clip a line instead: a name and the same settings.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from pipelines.job import RenderJob
 from pipelines.manifest_draft import draft, find_job_faults, is_placed
 from pipelines.manifest_file import Document, Fault, Location, ManifestError, read_document
 from pipelines.manifest_settings import PAIR, STAND_IN, Line, Manifest, Settings, check, near
-from pipelines.manifest_values import LOST, ValueReader, as_fault, expand, named_fault
+from pipelines.manifest_values import LOST, ValueReader, alike, as_fault, expand, named_fault
 
 BATCH_THREADS = 1
 WHOLLY = "*"
@@ -287,7 +286,7 @@ def _without_collisions(clips: list[ClipJob]) -> tuple[list[ClipJob], list[Fault
     first: dict[tuple[str, str], ClipJob] = {}
     kept, faults = [], []
     for clip in filter(lambda clip: is_placed(clip.job), clips):
-        files = {_same(clip.job.target), _same(clip.job.beside(".json"))}
+        files = {alike(str(clip.job.target)), alike(str(clip.job.beside(".json")))}
         keys = [("name", clip.name), *(("file", name) for name in files)]
         others = [other for key in keys if (other := first.get(key))]
         if any(vars(other.job) == vars(clip.job) for other in others):
@@ -301,11 +300,6 @@ def _without_collisions(clips: list[ClipJob]) -> tuple[list[ClipJob], list[Fault
         for key in keys:
             first.setdefault(key, clip)
     return kept, faults
-
-
-def _same(path: Path) -> str:
-    """Return what two names have in common that some system takes for one."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", str(path)).casefold())
 
 
 def _eaten(clips: Sequence[ClipJob]) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ Each value is read once, wherever it counts, so that it is told once when it can
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -186,6 +187,11 @@ def expand(template: str, names: Mapping[str, str | int]) -> str:
     if problems:
         raise named_fault(template, " and ".join(problems), ", ".join(remedies))
     return TEMPLATE.sub(fill, template)
+
+
+def alike(name: str) -> str:
+    """Return what two names have in common that some system takes for one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def named_fault(subject: str, problem: str, remedy: str, *, code: str = "B1") -> UsageError:

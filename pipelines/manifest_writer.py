@@ -1,7 +1,8 @@
 """Write a manifest for a folder of characters and a folder of clips."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import yaml
@@ -9,6 +10,7 @@ import yaml
 from dtvideo.errors import MediaError
 from dtvideo.files import atomic_path, check_output
 from pipelines.manifest_settings import DEFAULT_OUTPUT
+from pipelines.manifest_values import alike
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"}
@@ -42,16 +44,28 @@ def write_manifest(path: Path, characters: Path, clips: Path, *, overwrite: bool
 def _listed(
     folder: Path, suffixes: Collection[str], key: str, *, beside: Path
 ) -> dict[str, dict[str, str]]:
-    """Return the files of a folder by name; of two with one stem, both keep their suffix."""
+    """Return the files of a folder by names that are distinct on every system."""
     if not folder.is_dir():
         raise MediaError("V1", folder, "is no folder", "give a folder of files")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not files:
         raise MediaError("V1", folder, f"has no {' '.join(sorted(suffixes))}", "check the folder")
-    stems = [path.stem for path in files]
     return {
-        path.stem if stems.count(path.stem) == 1 else path.name: {
-            key: os.path.relpath(path, beside)
-        }
-        for path in files
+        name: {key: os.path.relpath(path, beside)}
+        for name, path in zip(_names(files), files, strict=True)
     }
+
+
+def _names(files: Sequence[Path]) -> Iterator[str]:
+    """Yield a name for each file: its stem, of several with one stem the whole, or a numbered stem.
+
+    Hero.png and hero.png, which some system takes for one, are named Hero.png and hero-2.
+    """
+    stems = [alike(path.stem) for path in files]
+    taken: set[str] = set()
+    for path in files:
+        first = path.stem if stems.count(alike(path.stem)) == 1 else path.name
+        names = chain([first], (f"{path.stem}-{number}" for number in count(2)))
+        name = next(each for each in names if alike(each) not in taken)
+        taken.add(alike(name))
+        yield name

@@ -51,10 +51,15 @@ def list_command(arguments: argparse.Namespace) -> int:
 
 def fetch_command(arguments: argparse.Namespace) -> int:
     """Fetch models into the hub's cache; print the folder of each."""
-    from dtvideo.errors import UsageError
+    from dtvideo.errors import ModelError, UsageError
     from dtvideo.models.fetch import fetch
     from dtvideo.models.presets import presets
+    from dtvideo.models.sources import is_hub_id
 
+    for name in arguments.names:
+        if name not in presets() and not is_hub_id(name):
+            remedy = f"give {', '.join(presets())} or a hub id such as owner/name"
+            raise ModelError("M1", name, "is neither a preset nor a hub id", remedy)
     for name in arguments.names:
         preset = presets().get(name)
         if preset is not None and arguments.revision is not None:
@@ -79,6 +84,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
     """Check every weight file of some models; print its hash and its path."""
     from dtvideo.models.sources import find_model
     from dtvideo.models.verify import verify_file, verify_model
+    from dtvideo.models.weights import pickles
 
     for name in arguments.names:
         source = find_model(name)
@@ -97,6 +103,8 @@ def verify_command(arguments: argparse.Namespace) -> int:
                 print(f"{each.sha256}  {each.path}", flush=True)
                 if not each.matched:
                     _tell(f"{each.path}: whole; nobody here knows the hash it should have")
+            for pickle in pickles(path):
+                _tell(f"{pickle}: a pickle, which is neither checked nor ever loaded")
     return 0
 
 

@@ -25,6 +25,7 @@ from pipelines.deliver import (
     check_outputs,
     has_sound,
     is_there,
+    left_without_sidecar,
     plates,
     publish,
     written,
@@ -166,6 +167,7 @@ def _prepare(job: RenderJob, setup: _Setup, progress: Progress, kept: Kept) -> P
         driver = prepare_driver(job, info, reference.pose, progress=progress)
         stage = _find_stage(job, setup, driver, progress)
     sidecar.notices += (*reference.notices, *(info.notices if info else ()), *driver.notices)
+    sidecar.notices += left_without_sidecar(job)
     for notice in sidecar.notices:
         progress.notice(notice)
     sidecar.reference = {

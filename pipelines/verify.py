@@ -9,6 +9,8 @@ from dtvideo.errors import MediaError
 from dtvideo.files import check_input
 from pipelines.sidecar import SCHEMA, SCHEMA_VERSION, fingerprint
 
+BESIDE = "give the .json beside a result"
+
 
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Read a side-car.
@@ -19,10 +21,12 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
+        if path.suffix.lower() != ".json":
+            raise MediaError("F9", path, "is no side-car", BESIDE) from None
         problem = f"is not JSON: {error}"
         raise MediaError("F9", path, problem, "render again with --overwrite") from None
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
-        raise MediaError("F9", path, "is no side-car of dtvideo", "give the .json beside a result")
+        raise MediaError("F9", path, "is no side-car of dtvideo", BESIDE)
     if told.get("schema_version") != SCHEMA_VERSION:
         problem = f"has version {told.get('schema_version')}, this is {SCHEMA_VERSION}"
         raise MediaError("F9", path, problem, "use the dtvideo that wrote it")

@@ -71,6 +71,12 @@ def check_weights(folder: Path) -> None:
         _check_shards(index)
 
 
+def pickles(folder: Path) -> list[Path]:
+    """Return the files of a model and of its parts that their names say to be pickles."""
+    files = [*folder.glob("*"), *folder.glob("*/*")]
+    return sorted(path for path in files if path.suffix.lower() in PICKLE_SUFFIXES)
+
+
 def refuse_pickle(path: Path) -> None:
     """Refuse a file that its name says to be a pickle; it is not opened.
 

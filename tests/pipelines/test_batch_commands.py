@@ -89,6 +89,21 @@ def test_b9_clips_are_cancelled_by_name_or_all_and_none_where_a_name_is_wrong(
     assert run_batch_tool("run", manifest)[0] == 130
 
 
+def test_b9_that_there_is_nothing_to_cancel_is_told(batch, run_batch_tool):
+    manifest = batch("fine")
+    run_batch_tool("run", manifest)
+    told = "hero/two is done: there is nothing to cancel\n"
+    assert run_batch_tool("cancel", manifest, "hero/two") == (0, ("", told))
+    assert run_batch_tool("cancel", manifest) == (0, ("", "no clip waits or runs\n"))
+
+
+@pytest.mark.parametrize("what", ["status", "cancel", "report"])
+def test_a_manifest_that_is_not_there_is_told(tmp_path, run_batch_tool, what):
+    code, told = run_batch_tool(what, tmp_path / "none.yaml")
+    assert (code, told.out) == (3, "")
+    assert told.err.startswith(f"error[V1]: {tmp_path}/none.yaml: no such file")
+
+
 def test_b9_a_batch_with_cancelled_clips_ends_as_interrupted_until_they_are_retried(
     batch, run_batch_tool
 ):

@@ -57,6 +57,13 @@ def test_where_nothing_failed_nothing_is_rendered(manifest, run_batch_tool):
     assert len((path.parent / "out" / "hero" / "one.tried").read_text()) == 1
 
 
+def test_a_name_that_no_clip_has_is_told_and_nothing_else(manifest, run_batch_tool):
+    path = manifest(one="bad")
+    run_batch_tool("run", path)
+    line = "error[M11]: hero/zebra: is no clip of this batch · see dtvideo batch status\n"
+    assert run_batch_tool("retry", path, "hero/one", "hero/zebra") == (2, ("", line))
+
+
 def test_clips_that_wait_are_left_to_batch_run(manifest, run_batch_tool):
     """A batch that was stopped, and to which a clip was added since."""
     path = manifest(one="fine", two="fine", new="fine")

@@ -65,8 +65,12 @@ def test_a_shorter_sequence_replaces_a_longer_one_whole(job, tmp_path, output):
 
 def test_another_kind_of_result_leaves_the_one_before(job, tmp_path):
     first = render(replace(job, output=tmp_path / "x.mp4"))
-    render(replace(job, output=tmp_path / "x.####.png", overwrite=True))
+    frames = replace(job, output=tmp_path / "x.####.png", overwrite=True)
+    assert "x.mp4: kept as it was, and no side-car tells of it any more" in render(frames).notices
     assert first.movie.exists()
+    assert not any("kept as it was" in notice for notice in render(frames).notices)
+    back = render(replace(job, output=tmp_path / "x.mp4", overwrite=True))
+    assert "x.0000.png and 3 more: kept as it was" in "".join(back.notices)
 
 
 def test_alpha_of_the_result_is_in_the_movie(job, tmp_path):

@@ -2,6 +2,7 @@ import pytest
 
 from dtvideo.errors import UsageError
 from pipelines.manifest import expand, load_manifest
+from pipelines.manifest_writer import write_manifest
 from tests.manifests import GOOD, faults_of, fill, write
 
 
@@ -129,3 +130,18 @@ def test_f6_two_clips_with_one_result_are_refused(folder, one, other):
     told = faults_of(folder, text)
     assert [code for code, _, _ in told] == ["F6", "F6"]
     assert "as hero/" in told[0][2]
+
+
+def test_names_that_differ_in_their_case_alone_are_written_as_different_ones(tmp_path):
+    for folder, names in (
+        ("characters", ("Hero.png", "hero.png", "HERO.jpg", "hero-2.png")),
+        ("clips", ("a.mp4", "A.mp4")),
+    ):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_bytes(b"x")
+    path = tmp_path / "batch.yaml"
+    write_manifest(path, tmp_path / "characters", tmp_path / "clips")
+    names = [clip.name for clip in load_manifest(path)]
+    heroes = ("HERO.jpg", "Hero.png", "hero-2", "hero-3")
+    assert names == [f"{hero}/{clip}" for hero in heroes for clip in ("A.mp4", "a-2")]

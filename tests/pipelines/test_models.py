@@ -161,6 +161,24 @@ def test_verify_prints_a_hash_per_file(capsys, model):
     assert err.count("nobody here knows the hash") == 4
 
 
+def test_verify_tells_pickles_that_it_does_not_look_at(capsys, model):
+    pickle = model / "unet" / "diffusion_pytorch_model.bin"
+    pickle.write_bytes(b"x")
+    code, _, err = run(capsys, "verify", model)
+    assert code == 0
+    assert err.splitlines()[-1] == f"{pickle}: a pickle, which is neither checked nor ever loaded"
+
+
+@pytest.mark.parametrize("name", ["nosuch", "a/b/c", "./here"])
+def test_a_name_that_the_hub_cannot_have_is_not_asked_for(capsys, name):
+    code, out, err = run(capsys, "fetch", "owner/name", name)
+    assert (code, out) == (4, "")
+    assert err == (
+        f"error[M1]: {name}: is neither a preset nor a hub id"
+        f" · give {', '.join(presets())} or a hub id such as owner/name\n"
+    )
+
+
 def test_m5_verify_refuses_a_preset_of_another_size(capsys, empty_hub_cache):
     fetched(empty_hub_cache, "sd15")
     code, _, err = run(capsys, "verify", "sd15")

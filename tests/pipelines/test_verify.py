@@ -76,3 +76,10 @@ def test_f9_a_side_car_nested_beyond_reason_is_no_bug(tmp_path, capsys):
     code, told = verify(capsys, path)
     assert (code, len(told)) == (3, 1)
     assert "is not JSON" in told[0]
+
+
+@pytest.mark.parametrize("name", ["hero.png", "hero.mp4"])
+def test_a_result_in_place_of_its_side_car_is_told(tmp_path, capsys, name):
+    (tmp_path / name).write_bytes(b"\x89PNG")
+    line = f"error[F9]: {tmp_path}/{name}: is no side-car · give the .json beside a result"
+    assert verify(capsys, tmp_path / name) == (3, [line])
