@@ -1,6 +1,10 @@
-"""A job of which some settings cannot be read: everything else about it is checked all the same.
+"""A job of which some settings could not be read: everything else about it is checked all the same.
 
-What follows from a setting that is lost is not looked at, for that has been told.
+A manifest's faults are told in one round. Where `steps: few` stands, that is told, and the clip has
+no number of steps: the setting is lost. Of the checks that a job passes, those that never look at a
+lost setting are made as ever; one that does is given up, for it could only tell what follows from
+a fault that has been told. A `DraftJob` finds out which these are: to ask it for a lost setting
+raises.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,12 +24,18 @@ class LostSettingError(Exception):
 
 
 class DraftJob(RenderJob):
-    """A job that is not checked; whoever asks for a lost setting of it gets a LostSettingError."""
+    """A job that is made without being checked, by `draft`.
+
+    Raises: LostSettingError when it is asked for a setting that is lost.
+    """
 
     _lost: set[str]
 
     def __getattribute__(self, name: str) -> Any:
-        """Return an attribute, unless it is a setting that is lost."""
+        """Return an attribute, unless it is a setting that is lost.
+
+        It is asked before the class, which has the default of most settings.
+        """
         if name != "_lost" and name in self._lost:
             raise LostSettingError(name)
         return super().__getattribute__(name)
@@ -37,10 +47,17 @@ class DraftJob(RenderJob):
         names = sorted(PATH_SETTINGS - {"output"} - self._lost)
         return [values[name] for name in names if values[name] is not None]
 
+    def lose(self, names: Iterable[str]) -> None:
+        """Let further settings be lost."""
+        self._lost.update(names)
+
 
 def draft(values: Mapping[str, Any], lost: Iterable[str]) -> DraftJob:
-    """Return a job of some settings, the defaults of others, and without those that are lost."""
-    job: DraftJob = object.__new__(DraftJob)
+    """Return a job of the settings that could be read, and the defaults of the others.
+
+    lost: the names of settings that could not be read.
+    """
+    job: DraftJob = object.__new__(DraftJob)  # past the checks, and a frozen class's ban on setting
     object.__setattr__(job, "_lost", set(lost))
     for each in fields(RenderJob):
         default = None if each.default is MISSING else each.default
@@ -51,7 +68,8 @@ def draft(values: Mapping[str, Any], lost: Iterable[str]) -> DraftJob:
 def find_job_faults(job: DraftJob) -> list[ExplainedError]:
     """Return everything that is wrong with a draft by itself.
 
-    What is wrong is lost from then on, where other checks would follow from it.
+    A result that is refused, and a motion that is not given, are lost from then on, so that what
+    follows from them is not told.
     """
     faults = []
     for check in job.checks():
@@ -62,10 +80,9 @@ def find_job_faults(job: DraftJob) -> list[ExplainedError]:
         except ExplainedError as error:
             faults.append(error)
             if error.subject == "-o":
-                job._lost.add("output")
-    values = vars(job)
-    if all(values[name] is None for name in SOURCES):
-        job._lost.update(SOURCES)
+                job.lose({"output"})
+    if all(vars(job)[name] is None for name in SOURCES):
+        job.lose(SOURCES)
     return faults
 
 
