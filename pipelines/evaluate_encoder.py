@@ -50,7 +50,7 @@ def open_guided(model: str, depth_controlnet: str | None = None) -> AnimationBas
 
     Raises: as `load_pipeline`; ModelError M1 when there is no ControlNet for depth.
     """
-    pipeline = load_pipeline(model)
+    pipeline = load_pipeline(model, needs_controlnet=False)
     path = find_controlnet(depth_controlnet, model=find_model(model).path, part=DEPTH)
     guide = load_controlnet(path, unet=pipeline.unet, dtype=pipeline.unet.dtype)
     pipeline.register_modules(controlnet=None, depth_controlnet=guide.to(pipeline.unet.device))

@@ -22,7 +22,7 @@ from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from dtvideo.denoise import denoise, prepare_scheduler
-from dtvideo.errors import QualityError, UsageError
+from dtvideo.errors import ModelError, QualityError, UsageError
 from dtvideo.latents import decode_latents
 from dtvideo.models.components import load_module
 from dtvideo.models.controlnets import load_controlnet
@@ -69,7 +69,8 @@ def train_encoder(
 
     output: `export/` in the run's folder when it is None.
     A run that goes on with other settings is told so.
-    Raises: as `load_pipeline`; MediaError V1 for pictures that lack something; UsageError B10 for a
+    Raises: as `load_pipeline`; ModelError M1 when a layout is to be learnt and the model has no
+    ControlNet to begin with; MediaError V1 for pictures that lack something; UsageError B10 for a
     run that was begun with another model or other pictures; QualityError M7 when the loss is not
     finite.
     """
@@ -82,11 +83,12 @@ def _train(
 ) -> Path:
     """Train an encoder and write the model with it to a folder."""
     begin_or_go_on(_parts(settings, run), report=report)
-    pipeline = load_pipeline(settings.model, device=device, dtype="float32")
+    pipeline = load_pipeline(settings.model, device=device, dtype="float32", needs_controlnet=False)
     if not isinstance(pipeline, AnimationPipeline):
         raise UsageError("U2", "train encoder", "SDXL is not in this version", "use SD 1.5")
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.controlnet):
-        part.eval().requires_grad_(False)
+        if part is not None:
+            part.eval().requires_grad_(False)
     guide = _layout_guide(settings, pipeline, run, report=report) if settings.layout else None
     torch.manual_seed(settings.seed)
     encoder = build_encoder(settings, pipeline)
@@ -332,7 +334,12 @@ def _trained_layout(
 
     It begins as the model's own for poses, which knows where bodies are and only has to learn
     another picture of it.
+    Raises: ModelError M1 when the model has none.
     """
+    if pipeline.controlnet is None:
+        problem = "has no ControlNet for poses, as which that of the layout begins"
+        remedy = "set layout_model to a depth ControlNet, or layout to false"
+        raise ModelError("M1", settings.model, problem, remedy)
     guide: ControlNetModel = copy.deepcopy(pipeline.controlnet).requires_grad_(True)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:

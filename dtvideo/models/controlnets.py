@@ -46,7 +46,8 @@ def find_controlnet(name: str | None, *, model: Path, part: str = "controlnet") 
         what, _, example = EXAMPLES[part].partition(": ")
         problem = f"has no {part} folder: a Stable Diffusion checkpoint needs {what}"
         flag = f"--{part.replace('_', '-')}"
-        raise ModelError("M1", model, problem, f"give one with {flag}, for example {example}")
+        remedy = f"give one with {flag}, for example {example}, or a model that has its own"
+        raise ModelError("M1", model, problem, remedy)
     return model / part
 
 

@@ -120,6 +120,7 @@ def test_m1_a_plain_model_without_a_controlnet_says_how_to_give_one(plain_folder
     error = refusal(plain_folder)
     assert error.code == "M1"
     assert "--controlnet" in error.remedy
+    assert "or a model that has its own" in error.remedy
 
 
 def test_m5_a_controlnet_of_another_family_is_refused(plain_folder, tmp_path):

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import cli
 from dtvideo.config import load_settings
 from dtvideo.denoise import prepare_scheduler
-from dtvideo.errors import UsageError
+from dtvideo.errors import ModelError, UsageError
 from dtvideo.images import load_image
 from dtvideo.subject import SubjectEncoder, install_subject_attention
 from dtvideo.toon.portraits import portrait
@@ -21,6 +21,7 @@ from dtvideo.training.steps import OptimiserSettings
 from pipelines.animate import AnimationPipeline
 from pipelines.encoder_lessons import make_lesson
 from pipelines.encoder_settings import EncoderTraining, SmallTower
+from pipelines.evaluate_encoder import open_guided
 from pipelines.load_model import load_pipeline
 from pipelines.train_encoder import (
     build_encoder,
@@ -31,7 +32,7 @@ from pipelines.train_encoder import (
     train_encoder,
 )
 from tests.tiny_judges import write_captioner, write_depth_model
-from tests.tiny_models import tiny_components, tiny_tower
+from tests.tiny_models import tiny_components, tiny_controlnet, tiny_tower
 from tests.training_pictures import write_samples
 
 SHORT = OptimiserSettings(steps=2, warmup=1, log_every=1)
@@ -282,3 +283,28 @@ def test_models_that_are_named_give_depth_and_words(settings, pipeline, tmp_path
     picture = load_image(tmp_path / "pictures" / "red.png").rgb
     words = pipeline.encode_prompt([Captioner(named.captioner)(picture)])
     assert any(torch.allclose(row, words[0], atol=1e-5) for row in batch.words)
+
+
+@pytest.fixture
+def unguided(settings, tmp_path):
+    """The settings for a model that has no ControlNet."""
+    components = {**tiny_components(), "controlnet": None}
+    folder = tmp_path / "unguided"
+    AnimationPipeline(**components, defaults={"steps": 1}).save_pretrained(folder)
+    return replace(settings, model=str(folder))
+
+
+def test_a_model_without_a_controlnet_is_taught_where_none_is_needed(unguided, tmp_path):
+    tiny_controlnet().save_pretrained(tmp_path / "depth")
+    given = replace(unguided, layout_model=str(tmp_path / "depth"))
+    for name, told in (("none", replace(unguided, layout=False)), ("given", given)):
+        folder = train_encoder(told, tmp_path / name, report=lambda text: None)
+        trained = open_guided(str(folder), str(tmp_path / "depth"))
+        assert isinstance(trained.subject_encoder, SubjectEncoder)
+        assert trained.controlnet is None
+
+
+def test_a_layout_that_cannot_begin_as_the_models_controlnet_says_what_to_set(unguided, tmp_path):
+    with pytest.raises(ModelError, match=r"M1.*has no ControlNet.*set layout_model") as told:
+        train_encoder(unguided, tmp_path / "run", report=lambda text: None)
+    assert "--controlnet" not in str(told.value)
