@@ -29,39 +29,35 @@ def evaluate_folders(
     with the same names. A prediction of another size is resized to its truth. Without masks
     (white is the character) the measures of the foreground are left out. Sheets that a render
     wrote beside frames are no pictures here. output: JSON file. The report's `about` has under
-    `notices` what was left out.
-    Raises: MediaError V1 for what is no folder, V15 when a picture or a clip is missing.
+    `notices` what was left out or resized.
+    Raises: MediaError V1 for what is no folder, V15 when a picture or a clip is missing, or two
+    pictures of a folder differ in their ending alone.
     """
     for folder in (predictions, truths):
         if not folder.is_dir():
             raise MediaError("V1", folder, "is not a folder", "give a folder of pictures")
     clips = _clips(truths)
-    scores = tuple(
-        _score_files(
-            name,
-            files,
-            _partners(files, predictions / name),
-            None if masks is None else _partners(files, masks / name),
-        )
-        for name, files in clips.items()
-    )
     notices = [*_beside_clips(truths), *_without_truth(predictions, clips)]
+    scores = []
+    for name, files in clips.items():
+        true_frames = _Pictures(files)
+        frames = _Pictures(_partners(files, predictions / name), like=true_frames)
+        held = None if masks is None else _Masks(_partners(files, masks / name), like=true_frames)
+        scores.append(_score_pictures(name, true_frames, frames, held))
+        notices += [*frames.resized(), *(held.resized() if held is not None else ())]
     about = {"predictions": str(predictions), "truths": str(truths), "notices": notices}
-    report = Report(scores, views=(ALL_VIEWS,), about=about)
+    report = Report(tuple(scores), views=(ALL_VIEWS,), about=about)
     if output is not None:
         write_json(output, report.as_plain())
     return report
 
 
-def _score_files(
-    name: str, truths: list[Path], predictions: list[Path], masks: list[Path] | None
+def _score_pictures(
+    name: str, truths: "_Pictures", frames: "_Pictures", masks: "_Masks | None"
 ) -> ClipScores:
-    true_frames = _Pictures(truths)
-    frames = _Pictures(predictions, like=true_frames)
-    held = None if masks is None else _Masks(masks, like=true_frames)
     meter = ClipMeter()
     for index in range(len(truths)):
-        meter.add(frames[index], true_frames[index], None if held is None else held[index])
+        meter.add(frames[index], truths[index], None if masks is None else masks[index])
     views = ((ALL_VIEWS,),) * len(truths)
     return ClipScores("prediction", name, views, tuple(meter.frames), meter.whole())
 
@@ -72,6 +68,7 @@ class _Pictures(Sequence[Any]):
     def __init__(self, files: list[Path], *, like: "_Pictures | None" = None) -> None:
         self._files = files
         self._like = like
+        self._resized: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._files)
@@ -81,7 +78,17 @@ class _Pictures(Sequence[Any]):
         if self._like is None:
             return image
         wanted = self._like[index].shape
-        return image if image.shape == wanted else resize(image, (wanted[1], wanted[0]))
+        if image.shape == wanted:
+            return image
+        self._resized.add(index)
+        return resize(image, (wanted[1], wanted[0]))
+
+    def resized(self) -> Iterator[str]:
+        """Yield in words which of the pictures that were asked for were resized, if any."""
+        files = [self._files[index] for index in sorted(self._resized)]
+        if files:
+            told = f"{amount(len(files), 'picture')} of {files[0].parent}"
+            yield f"resized {told} to the size of the truth, first {files[0].name}"
 
 
 class _Masks(_Pictures):
@@ -136,7 +143,13 @@ def _folders_in(folder: Path) -> list[str]:
 def _pictures_in(folder: Path) -> list[Path]:
     """Return the pictures in a folder, but for the sheets that a render wrote beside its frames."""
     files = (path for path in _shown(folder) if path.suffix.lower() in KINDS)
-    return sorted(path for path in files if not path.name.endswith(NO_FRAMES))
+    found = sorted(path for path in files if not path.name.endswith(NO_FRAMES))
+    first: dict[str, Path] = {}
+    for path in found:
+        if (other := first.setdefault(path.stem, path)) is not path:
+            problem = f"holds {other.name} and {path.name}, two pictures of one name"
+            raise MediaError("V15", folder, problem, "keep one of them")
+    return found
 
 
 def _shown(folder: Path) -> Iterable[Path]:

@@ -1,6 +1,7 @@
 """`dtvideo evaluate folders` on folders as renders leave them, and on those that differ."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -92,3 +93,28 @@ def test_what_is_left_out_is_told_on_standard_error_and_in_the_file(folders, tmp
     assert streams.err == f"note: {line}\n"
     assert "left out" not in streams.out
     assert json.loads((tmp_path / "out.json").read_text())["about"]["notices"] == [line]
+
+
+def test_predictions_of_another_size_are_told(folders, tmp_path):
+    predictions, _ = folders
+    save(predictions, "0001", size=24)
+    assert notices(*folders) == [
+        f"resized 1 picture of {predictions} to the size of the truth, first 0001.png"
+    ]
+    save(predictions, "0000", size=24)
+    save(tmp_path / "masks", "0000", "0001", size=32)
+    report = evaluate_folders(*folders, masks=tmp_path / "masks")
+    assert report.about["notices"] == [
+        f"resized 2 pictures of {predictions} to the size of the truth, first 0000.png",
+        f"resized 2 pictures of {tmp_path / 'masks'} to the size of the truth, first 0000.png",
+    ]
+
+
+def test_two_pictures_of_one_name_are_refused(folders):
+    predictions, truths = folders
+    shutil.copy(predictions / "0001.png", predictions / "0001.jpg")
+    with pytest.raises(MediaError, match=r"V15.*holds 0001.jpg and 0001.png.*keep one of them"):
+        evaluate_folders(*folders)
+    (predictions / "0001.jpg").rename(truths / "0001.jpg")
+    with pytest.raises(MediaError, match=r"V15.*gt.*holds 0001.jpg and 0001.png"):
+        evaluate_folders(*folders)
