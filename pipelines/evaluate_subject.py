@@ -35,7 +35,7 @@ from pipelines.load_model import load_pipeline
 from pipelines.progress import Progress
 from pipelines.report import GAINS, ClipScores, Report, plain_interval
 from pipelines.subject_settings import TOKEN, SubjectTraining
-from pipelines.train_subject import is_begun_alike, train_subject
+from pipelines.train_subject import train_subject
 from pipelines.variants import changed
 from poses.io import write_clip
 from poses.types import PoseSequence
@@ -192,7 +192,6 @@ def teach(
     )
     _write_inputs(job, trial)
     own = replace(training, class_word=trial.class_word)
-    job = replace(job, overwrite=is_begun_alike(own, job))
     return train_subject(own, job, report=progress.notice)
 
 

@@ -51,11 +51,12 @@ def train_subject(settings: SubjectTraining, job: GenerateJob, *, report: Report
     job: says how the regular pictures are made, and where the model goes. Beside the model lie
     `token.safetensors`, the new word as a textual inversion, and for a LoRA `lora.safetensors`;
     the folder `training` holds what a run goes on from.
-    Raises: as `open_studio`; OutputError F7 when a model is there; UsageError B10 when the run was
-    begun otherwise; QualityError M7 when the loss is not finite.
+    Raises: as `open_studio`; OutputError F7 when another model is there; UsageError B10 when the
+    run was begun otherwise; QualityError M7 when the loss is not finite.
     """
     folder, work = job.folder, job.folder / TRAINING
     _check_job(job)
+    _check_folder(settings, job)
     _begin(settings, job)
     job = replace(job, output=work / REGULAR, overwrite=True, upscale=1)
     studio = open_studio(job, SilentProgress())
@@ -239,15 +240,16 @@ def _check_job(job: GenerateJob) -> None:
             raise UsageError("U1", f"--{flag}", "cannot be trained on", remedy)
     if job.dtype != "float32":
         raise UsageError("U1", "--dtype", f"{job.dtype} is too coarse", "train in float32")
-    if (job.folder / "model_index.json").exists() and not job.overwrite:
+
+
+def _check_folder(settings: SubjectTraining, job: GenerateJob) -> None:
+    """Refuse a folder with a model, but for that of this very training, which goes on."""
+    path = job.folder / TRAINING / RECIPE
+    if job.overwrite or not (job.folder / "model_index.json").exists():
+        return
+    if not path.exists() or differences(read_recipe(path), _recipe(settings, job)):
         problem = "holds a model already"
         raise OutputError("F7", job.folder, problem, "add --overwrite or give another folder")
-
-
-def is_begun_alike(settings: SubjectTraining, job: GenerateJob) -> bool:
-    """Tell whether this very training has begun in the job's folder."""
-    path = job.folder / TRAINING / RECIPE
-    return path.exists() and not differences(read_recipe(path), _recipe(settings, job))
 
 
 def _begin(settings: SubjectTraining, job: GenerateJob) -> None:

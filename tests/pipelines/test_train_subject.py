@@ -94,9 +94,10 @@ def test_a_run_that_went_on_ends_with_the_bits_of_one_that_did_not_stop(job, tmp
     whole = train(replace(SETTINGS, steps=3), job)
     parts = replace(job, output=tmp_path / "parts")
     train(replace(SETTINGS, steps=1), parts)
-    train(replace(SETTINGS, steps=3, sheet_every=2), replace(parts, overwrite=True))
-    for part in ("unet", "text_encoder"):
-        assert not differ(weights(whole, part), weights(parts.folder, part))
+    for _ in range(2):  # the last time nothing is left to learn
+        train(replace(SETTINGS, steps=3, sheet_every=2), parts)
+        for part in ("unet", "text_encoder"):
+            assert not differ(weights(whole, part), weights(parts.folder, part))
 
 
 def test_a_model_with_a_subject_encoder_teaches_that_too(job, plain_model):
@@ -243,7 +244,7 @@ def test_what_is_learnt_over_a_coarse_frame_is_the_rest(studio):
 def test_a_run_is_not_mixed_with_another_one(job):
     train(replace(SETTINGS, steps=1), job)
     with pytest.raises(OutputError, match=r"F7.*holds a model already"):
-        train(SETTINGS, job)
+        train(replace(SETTINGS, prior_weight=0.5), job)
     (job.folder / "model_index.json").unlink()
     with pytest.raises(UsageError, match=r"B10.*prior_weight was 1.0, is 0.5"):
         train(replace(SETTINGS, prior_weight=0.5), job)
