@@ -26,6 +26,8 @@ from dtvideo.toon.world.motion import motion_by_name
 from poses.detections import Detections
 from poses.detectors import create_detector
 from poses.extract import extract_poses
+from poses.heads import HEAD_POINTS, find_attitudes, learn_head, seen_heads
+from poses.limbs import tree_places
 from poses.people import Person, find_people
 from poses.render import draw_pose
 from poses.repair import repair
@@ -45,7 +47,10 @@ PILLAR_WIDTH = 0.35
 PICTURES = 6
 NEAR = 0.5  # of a torso's length
 FRAMES_OF_A_SWITCH = 3
-FIGURES = ("frames", "joints", "rough", "error", "pixels", "close", "near", "jitter", "added")
+HEAD_ROOM = 1.5  # side of what is pixelated, in distances from the neck to the middle of the face
+FIGURES = (
+    *("frames", "joints", "rough", "error", "pixels", "close", "near", "jitter", "added", "nods"),
+)
 
 Way = Callable[[float], tuple[float, float]]
 
@@ -64,7 +69,7 @@ class Actor:
 @dataclass(frozen=True)
 class Case:
     """How people are filmed. pillar: where one stands; gone: for how many frames nobody is there;
-    cut: in the middle to another lens and place.
+    cut: in the middle to another lens and place; cells: of a mosaic over each face, on a side.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Case:
     cut: Lens | None = None
     rate: Fraction = Fraction(25)
     exposures: int = 1
+    cells: int = 0
     film: Film = list
 
 
@@ -96,6 +102,8 @@ def cases() -> list[Case]:
         Case("from the front"),
         Case("from the side", turn=90),
         Case("from behind", turn=180),
+        Case("a face in 5 x 5 cells", cells=5),
+        Case("a face in 5 x 5 cells at 45 degrees", turn=45, cells=5),
         Case("small in the picture", lens=Lens(distance=14.0)),
         Case("upper half", lens=near),
         Case("lower half", lens=replace(near, height=0.55)),
@@ -124,7 +132,7 @@ def main() -> None:
     print(
         "| case | frames | joints | found, repaired | px | PCK 0.1, 0.2 | jitter | added | ", end=""
     )
-    print("switches |\n|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("nods | switches |\n|---|---|---|---|---|---|---|---|---|---|", flush=True)
     rows: list[Picture] = []
     for case in cases():
         if case.name.startswith(tuple(arguments.cases)):
@@ -155,7 +163,7 @@ def line(case: Case, takes: Sequence[str], *, seconds: float, sheet: list[Pictur
         f"| {case.name} | {mean['frames']:.0%} | {mean['joints']:.0%} "
         f"| {mean['rough']:.1%}, {mean['error']:.1%} | {mean['pixels']:.1f} "
         f"| {mean['close']:.0%}, {mean['near']:.0%} | {mean['jitter']:.1f} x "
-        f"| {mean['added']:+.2f} px | {switches} |"
+        f"| {mean['added']:+.2f} px | {mean['nods']:.2f} | {switches} |"
     )
 
 
@@ -202,7 +210,32 @@ def filmed(
                 poses.append([truth(vertices, lens) for _, vertices in stage])
         frames.append(np.mean(drawn, axis=0).round().astype(np.uint8))
     tracks = [track_of([now[k] if now else None for now in poses], case) for k in range(len(cast))]
+    if case.cells:
+        for track in tracks:
+            frames = [
+                mosaic(*pair, case.cells) for pair in zip(frames, track.sequence, strict=True)
+            ]
     return case.film(frames)[:count], tracks
+
+
+def mosaic(frame: Picture, pose: Pose, cells: int) -> Picture:
+    """Make the face of a picture unreadable: means of square cells, so many on a side."""
+    face, neck = pose.body[list(HEAD_POINTS), :2], pose.body[1, :2]
+    middle = face.mean(axis=0)
+    radius = HEAD_ROOM / 2 * np.linalg.norm(neck - middle)
+    if not np.isfinite(radius):
+        return frame
+    made, side = frame.copy(), max(2, round(2 * radius / cells))
+    (left, top), (right, bottom) = (
+        (middle - radius).clip(0).astype(int),
+        (middle + radius).astype(int),
+    )
+    for y in range(top, bottom, side):
+        for x in range(left, right, side):
+            cell = made[y : min(y + side, bottom), x : min(x + side, right)]
+            if cell.size:
+                cell[:] = cell.mean(axis=(0, 1))
+    return made
 
 
 def vertices_of(actor: Actor, part: float, *, seconds: float) -> np.ndarray:
@@ -274,8 +307,9 @@ def judge(
     """Compare what was found and what was made of it with the truth; returns FIGURES.
 
     Shares of frames and of joints; errors in torsos before and after, after in pixels; shares of
-    joints within 0.1 and 0.2 of a torso; how much less what is left of the noise jitters; and the
-    error that repair adds to joints that were found, in pixels.
+    joints within 0.1 and 0.2 of a torso; how much less what is left of the noise jitters; the
+    error that repair adds to joints that were found, in pixels; and how far nods of the head
+    follow the true ones, as a correlation.
     """
     true = places(track.sequence)
     known = np.isfinite(true[..., 0])
@@ -293,7 +327,24 @@ def judge(
         float((apart[known] < 0.2).mean()),
         acceleration(wrong) / acceleration(left),
         float(np.nanmean(after - before)),
+        alike(nods(mended), nods(track.sequence)),
     )
+
+
+def nods(sequence: PoseSequence) -> Float[np.ndarray, " t"]:
+    """Return by how many radians the head looks down in each frame; NaN where there is none."""
+    seen = seen_heads(tree_places(sequence.body))
+    head = learn_head(seen, level=0.0)
+    if head is None:
+        return np.full(len(sequence), np.nan)
+    turns, middles = find_attitudes(seen, head)
+    return np.where(np.isfinite(middles[:, 0]), np.arcsin(turns[:, 2, 1].clip(-1, 1)), np.nan)
+
+
+def alike(found: Float[np.ndarray, " t"], true: Float[np.ndarray, " t"]) -> float:
+    """Return the correlation of two courses over the frames where both are known."""
+    known = np.isfinite(found) & np.isfinite(true)
+    return float(np.corrcoef(found[known], true[known])[0, 1]) if known.sum() > 2 else np.nan
 
 
 def gaps(sequence: PoseSequence, true: Places) -> Float[np.ndarray, "t 18"]:

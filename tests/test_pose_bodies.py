@@ -148,3 +148,25 @@ def test_a_find_that_changes_over_to_another_actor_is_one_switch(benchmark):
     blink = Person(tuple(range(10)), tuple(tracks[k == 5].sequence[k] for k in range(10)))
     assert benchmark.count_switches(blink, tracks) == 0
     assert benchmark.count_switches(person, tracks[:1]) == 0
+
+
+def test_a_face_is_made_unreadable_and_nothing_else(benchmark):
+    case = replace(benchmark.cases()[0], name="a face", cells=5)
+    cast = benchmark.actors(case, benchmark.TAKES, 0)
+    shown, tracks = benchmark.filmed(replace(case, cells=0), cast, seconds=0.04)
+    hidden, _ = benchmark.filmed(case, cast, seconds=0.04)
+    changed = (shown[0] != hidden[0]).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    nose, neck = tracks[0].sequence.body[0, 0, :2], tracks[0].sequence.body[0, 1, :2]
+    assert changed[int(nose[1]), int(nose[0])]
+    assert rows.max() < neck[1]
+    assert np.ptp(columns) < 3 * (neck[1] - nose[1])
+
+
+def test_nods_of_the_truth_follow_themselves(benchmark):
+    case = benchmark.cases()[0]
+    _, (track,) = benchmark.filmed(case, benchmark.actors(case, benchmark.TAKES, 0), seconds=0.4)
+    nods = benchmark.nods(track.sequence)
+    assert np.isfinite(nods).all()
+    assert benchmark.alike(nods, nods) == pytest.approx(1)
+    assert benchmark.alike(nods, -nods) == pytest.approx(-1)
