@@ -342,9 +342,12 @@ def nods(sequence: PoseSequence) -> Float[np.ndarray, " t"]:
 
 
 def alike(found: Float[np.ndarray, " t"], true: Float[np.ndarray, " t"]) -> float:
-    """Return the correlation of two courses over the frames where both are known."""
+    """Return the correlation of two courses where both are known; NaN where one stands still."""
     known = np.isfinite(found) & np.isfinite(true)
-    return float(np.corrcoef(found[known], true[known])[0, 1]) if known.sum() > 2 else np.nan
+    pair = np.array([found[known], true[known]])
+    if not pair.size or (np.ptp(pair, axis=1) == 0).any():
+        return np.nan
+    return float(np.corrcoef(pair)[0, 1])
 
 
 def gaps(sequence: PoseSequence, true: Places) -> Float[np.ndarray, "t 18"]:
