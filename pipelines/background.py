@@ -17,8 +17,10 @@ from pipelines.prepare import Reference
 from poses.types import Pose
 
 ALIKE, DIFFERENT = 8.0, 32.0
-"""Mean difference from the ground, of 255, up to which a pixel is ground, and from which on it is
-the character's."""
+"""Mean difference from the ground, of 255, up to which a pixel within the puppet's silhouette is
+ground, and from which on it is the character's."""
+FAINT, STRONG = 48.0, 96.0
+"""The same beyond the silhouette, where models leave faint rims around figures."""
 REACH = 0.05
 """How far the character may stand out of the puppet's silhouette, in picture sides."""
 
@@ -56,10 +58,12 @@ class Backdrop:
         """Return how much each pixel is the character's, 0 to 1."""
         silhouette = self.puppet.pose(pose)[..., 3].astype(np.float32) / 255
         near = cv2.dilate(silhouette, _disc(REACH, frame.shape))
-        core = cv2.erode(silhouette, _disc(REACH / 2, frame.shape))
+        core = cv2.erode(silhouette, _disc(REACH / 4, frame.shape))
         distance = np.abs(frame.astype(np.float32) - self.puppet.ground).mean(axis=2)
-        different = ((distance - ALIKE) / (DIFFERENT - ALIKE)).clip(0, 1)
-        soft: Matte = cv2.GaussianBlur(np.maximum(near * different, core), (3, 3), 0)
+        within = ((distance - ALIKE) / (DIFFERENT - ALIKE)).clip(0, 1)
+        beyond = ((distance - FAINT) / (STRONG - FAINT)).clip(0, 1)
+        different = silhouette * within + (1 - silhouette) * near * beyond
+        soft: Matte = cv2.GaussianBlur(np.maximum(different, core), (3, 3), 0)
         return soft.clip(0, 1)
 
     def _plate(self, shape: tuple[int, ...], driving: Plate | None) -> Picture:

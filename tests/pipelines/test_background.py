@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -45,6 +46,21 @@ def test_the_driver_is_seen_behind_the_character(reference, drawings):
     driving = np.full((50, 100, 3), 77, np.uint8)
     result = Backdrop.prepare("driver", reference).lay(drawings[1].image, drawings[1].pose, driving)
     assert tuple(result[0, 0]) == (77, 77, 77)
+
+
+def test_a_faint_rim_around_the_character_is_ground_and_a_bright_spot_in_it_is_not(
+    reference, drawings
+):
+    mask = drawings[0].mask > 0.5
+    rim = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > mask
+    rim &= cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    spot = mask & (cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+    frame, ground = drawings[0].image.copy(), reference.puppet.ground
+    frame[rim] = np.where(ground[rim] > 127, ground[rim] - 20, ground[rim] + 20)
+    frame[spot] = ground[spot]
+    matte = Backdrop.prepare("alpha", reference).matte(frame, drawings[0].pose)
+    assert matte[rim].mean() < 0.05
+    assert matte[spot].mean() > 0.95
 
 
 def test_a_plate_of_another_shape_is_cut_to_fill_the_frame():
