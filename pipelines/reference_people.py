@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from scipy import ndimage
 
+from dtvideo.errors import MediaError
 from dtvideo.images import LoadedImage
 from dtvideo.segmentation import separate_figures
 from pipelines.character_job import CharacterJob
@@ -28,6 +29,7 @@ DOUBTFUL = 0.75
 `dtvideo evaluate keypoints --cut` measures it: 0.98 of drawn figures that end at the knees, 0.90 at
 the hips, 0.95 at the chest, 0.75 at the neck.
 """
+MOSTLY = 0.5  # of a picture's border: a mask with more is that of its ground
 EDGE = 1 / 64  # of the shorter side: what is painted over around a figure
 GAP, LEAST_HEIGHT = 0.15, 0.5  # in heights of a person: to the next, and of the next
 SURE, SURE_JOINTS = 0.7, 12  # of who is looked for beside a person
@@ -119,7 +121,7 @@ def people_in_picture(
     Where none is sure, the first that found someone is believed. given: the character's pose, where
     it is known; then nobody is looked for. person: who is meant, a place in pixels of `seen`.
     Raises: PoseError R12 when there are several, none is chosen, and the job is strict; P3 when
-    the chosen one is not there.
+    the chosen one is not there; MediaError R5 when a mask that was given is white around a person.
     """
     figures = () if job.reference_mask else separate_figures(seen)
     if given is not None:
@@ -132,6 +134,7 @@ def people_in_picture(
         whole = [pose for pose in poses if confident(pose.body).sum() >= MINIMUM_JOINTS]
         on_mask = [pose for pose in whole if is_on(pose, mask)]
         if not on_mask:
+            _check_side(job, whole, mask)
             continue
         people = tuple(sorted(whole if asked else on_mask, key=height_of, reverse=True))
         found = People(people, 0, name, tried, figures)
@@ -140,6 +143,17 @@ def people_in_picture(
         if found.doubt is None:
             break
     return _chosen(job, believed, person)
+
+
+def _check_side(job: CharacterJob, people: list[Pose], mask: Float32[np.ndarray, "h w"]) -> None:
+    """Raise MediaError R5 where a mask that was given is white around people and black on them."""
+    if job.reference_mask is None:
+        return
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]) > 0.5
+    if border.mean() > MOSTLY and any(is_on(pose, 1 - mask) for pose in people):
+        problem = "is black where the person is and white around"
+        remedy = "paint the character white, the rest black"
+        raise MediaError("R5", job.reference_mask, problem, remedy)
 
 
 def _chosen(job: CharacterJob, found: People, person: PersonChoice | None) -> People:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from dtvideo.images import load_image
 from pipelines.flags import animate_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language, page=README):
+    return re.findall(rf"^```{language}\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
 
 
 def test_the_first_commands_are_targets_of_the_makefile():
@@ -42,6 +43,17 @@ def test_the_python_example_renders_the_example(tmp_path, monkeypatch, capsys):
     exec(small, {})
     assert capsys.readouterr().out.strip() == str(tmp_path / "x.mp4")
     assert (tmp_path / "x.json").is_file()
+
+
+def test_the_example_of_a_pipeline_makes_its_frames(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    (example,) = (each for each in blocks("python", page) if "pipeline.open(" in each)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    first, second = (load_image(tmp_path / f"frame-{index}.png").rgb for index in (0, 1))
+    assert first.shape == (128, 128, 3)
+    assert (first != second).any()
 
 
 def test_every_flag_is_in_the_table():

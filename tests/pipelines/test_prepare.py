@@ -1,9 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dtvideo.images import LoadedImage, place, save_png
+from dtvideo.errors import MediaError
+from dtvideo.images import LoadedImage, load_image, place, save_png
+from dtvideo.segmentation import find_mask
 from dtvideo.segmentation.masks import overlap
 from pipelines import reference_people
 from pipelines.job import RenderJob
@@ -17,6 +20,8 @@ from pipelines.prepare import (
 )
 from poses.types import Pose, PoseSequence, missing_joints
 from tests.drawn import figure, standing
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +122,16 @@ def test_r10_a_large_picture_is_searched_in_a_reduced_one_with_the_same_result(
     for found in (large, given):
         assert overlap(found.mask, small.mask) > 0.98
     assert given.mask_method == "file"
+
+
+def test_r5_a_mask_of_the_ground_instead_of_the_character_is_refused(tmp_path):
+    loaded = load_image(EXAMPLES / "hero.png")
+    found = find_mask(loaded)
+    inverted = tmp_path / "mask.png"
+    save_png(inverted, np.uint8(255 * (found.mask < 0.5)))
+    job = RenderJob(reference=EXAMPLES / "hero.png", poses=tmp_path, reference_mask=inverted)
+    with pytest.raises(MediaError, match=r"black where the person is.*character white"):
+        prepare_reference(job, loaded, size=(128, 128))
 
 
 def test_the_box_of_a_mask_is_where_it_is_more_than_half():
