@@ -44,12 +44,12 @@ class Part:
 class Outline:
     """Where a part is: its own pixels, and all that it covers if nothing hid it.
 
-    plain: those of its own whose colours go on where it is hidden; None if they all do.
+    plain: those of its own whose colours go on where it is hidden.
     """
 
     own: Region
     whole: Region
-    plain: Region | None = None
+    plain: Region
 
 
 def cut_parts(
@@ -130,8 +130,8 @@ def _outlines(
         whole = own | (inside & claims.wholes.get(name, own))
         if name in TRUNK:
             whole |= inside & closed(own, reach=ENCLOSED * torso_length(points))
-        plain = claims.plain[name] & own if name in claims.plain else None
-        outlines[name] = Outline(own, whole, plain)
+        plain = own & claims.plain.get(name, own)
+        outlines[name] = Outline(own, whole, plain=plain if plain.any() else own)
     return _split_tips(outlines, claims.along, points)
 
 
@@ -146,8 +146,9 @@ def _split_tips(
             bone = max(float(np.linalg.norm(points[limb.end] - points[limb.start])), 1.0)
             end = 1 + TIP_MARGIN * torso_length(points) / bone
             whole = outlines[name]
-            split[limb.tip] = Outline(whole.own & (share > 1), whole.whole & (share > 1))
-            split[name] = Outline(whole.own & (share <= 1), whole.whole & (share < end))
+            tip, shaft = whole.own & (share > 1), whole.own & (share <= 1)
+            split[limb.tip] = Outline(tip, whole.whole & (share > 1), plain=tip)
+            split[name] = Outline(shaft, whole.whole & (share < end), plain=shaft)
     return split
 
 
@@ -160,8 +161,7 @@ def _part(
         return Part(own, None)
     below = outline.whole & (~outline.own | (alpha > OPAQUE))
     box = box_around(outline.whole)
-    plain = outline.own if outline.plain is None else outline.plain
-    guessed = spread(picture[box], plain[box])
+    guessed = spread(picture[box], outline.plain[box])
     start = (corner[0] + box[1].start, corner[1] + box[0].start)
     return Part(own, _patch(guessed, alpha[box] * below[box], corner=start))
 
