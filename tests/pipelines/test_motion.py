@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dtvideo.errors import MediaError, UsageError
 from pipelines.job import RenderJob, parse_person
-from pipelines.motion import chosen_motion, frame_slice, open_driver, read_motion
+from pipelines.motion import chosen_motion, find_motion, frame_slice, open_driver, read_motion
 from pipelines.prepare import prepare_driver
 from pipelines.progress import SilentProgress
 from poses.detections import Detections
@@ -30,6 +30,13 @@ def pair(frames=12):
     apart = small.body.copy()
     apart[..., 0] -= 180
     return small.with_body(apart), large
+
+
+def test_a_place_outside_the_video_is_refused_before_anyone_is_looked_for(make_video):
+    video = make_video()
+    job = RenderJob(reference=Path("x.png"), driver=video, person=parse_person("9000,20"))
+    with pytest.raises(PoseError, match="9000,20 is outside the picture"):  # else P1, for nobody
+        find_motion(job, open_driver(job, video), SilentProgress())
 
 
 def test_the_report_names_who_is_kept_and_where_cuts_are():
