@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dtvideo.puppet.body import Point
+from dtvideo.puppet.colours import Colour, commonest
 from dtvideo.puppet.cut import Patch, spread
 from dtvideo.puppet.head import HeadPose
 
@@ -15,7 +16,6 @@ OUTLINE = 0.05  # width of the line around a head, in sides of a square as large
 BORDER = 0.2  # width of the border of a head that is seen from behind too, in radii of the head
 CAP = -0.75  # what is above is seen from behind too, a hat for one; in radii below the centre
 TEMPLES = -0.75, -0.15  # from where to where they lie, in radii below the centre
-SHADES = 6  # of each primary that are told apart in looking for a common colour
 SIDE = 0.6  # depth in radii up to which a side is too narrow in the reference to come to the front
 FAR_WAY = 0.4, 0.6  # how far, in radii, it has to come for that
 SEAM = 0.1  # in which front and back, face and hair go over into each other, in radii
@@ -26,7 +26,6 @@ KEEPS_LINE = 0.05  # up to this way, in radii of the ball, what moves is shown w
 Colours = Float[np.ndarray, "rows columns 3"]
 Places = Float[np.ndarray, "rows columns 2"]
 Shares = Float[np.ndarray, "rows columns 1"]
-Colour = Float[np.ndarray, "3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ class Face:
         down = (places[..., 1] - centre[1]) / radius
         beside = (down > TEMPLES[0]) & (down < TEMPLES[1])
         own = beside & (self.depth > 0) & (self.depth < BORDER * radius)
-        return _commonest(self.bare[own]) if own.any() else None
+        return commonest(self.bare[own]) if own.any() else None
 
     def _inside(self, taken: Places, centre: Point, radius: float) -> Shares:
         """Return 1 for what may be hidden: not what was and is near the outline, nor hats.
@@ -124,12 +123,6 @@ def _on_the_ball(
         way, FAR_WAY, (0.0, SIDE)
     )  # a side would be stretched to several times itself
     return taken, np.clip((limit - was[..., 2:]) / SEAM, 0, 1) * (squared < 1)
-
-
-def _commonest(colours: Float[np.ndarray, "n 3"]) -> Colour:
-    """Return the colour that most of them are nearly: the mean of the fullest box of shades."""
-    boxes = np.clip(colours * SHADES, 0, SHADES - 1).astype(int) @ (SHADES**2, SHADES, 1)
-    return np.asarray(colours[boxes == np.bincount(boxes).argmax()].mean(axis=0))
 
 
 def _looked_up(

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, UInt8
 from dtvideo.puppet.body import FACE, Point, Points, known, torso_length
 from dtvideo.puppet.borders import closed
 from dtvideo.puppet.boxes import offsets
+from dtvideo.puppet.colours import Colour, commonest
 
 RING = 0.7, 1.0  # radii of the head between which its colour is looked for ...
 LOWEST = 0.2  # ... no farther below its centre
@@ -27,11 +28,9 @@ BEHIND = 0.4  # torso lengths of arm or torso, behind which hair goes on
 LEAST_AREA = 0.06  # square torso lengths
 LINE = 0.05  # torso lengths: how wide the line around hair is
 THINNEST = 0.08  # radii of the head: what is thinner is a line, not hair
-BINS = 7  # of each primary, in looking for a common colour
 
 Image = UInt8[np.ndarray, "h w 3"]
 Region = Bool[np.ndarray, "h w"]
-Colour = Float[np.ndarray, "3"]
 
 
 def falling_hair(
@@ -55,7 +54,7 @@ def falling_hair(
     face = free & _near(points[list(FACE)], free.shape, FACE_SPOT * radius)
     if not ((ring & free).any() and face.any()):
         return None
-    colour = _commonest(picture[ring & free])
+    colour = 255 * commonest(picture[ring & free] / 255)
     if np.linalg.norm(colour - np.median(picture[face], axis=0)) < LEAST_CHANGE:
         return None
     shade = _is_shade(picture, colour) & (np.abs(right) < WIDEST * radius)
@@ -80,12 +79,6 @@ def without_rim(hair: Region) -> Region:
     """Return the hair that lies on nothing's border, where colours mix; all if that is none."""
     inner = hair & ~_grown(~hair, 1.0)
     return inner if inner.any() else hair
-
-
-def _commonest(colours: UInt8[np.ndarray, "n 3"]) -> Colour:
-    """Return the mean of the fullest box of colours."""
-    boxes = (colours.astype(int) * BINS // 256) @ (BINS**2, BINS, 1)
-    return np.asarray(colours[boxes == np.bincount(boxes).argmax()].mean(axis=0))
 
 
 def _near(spots: Float[np.ndarray, "n 2"], shape: tuple[int, ...], radius: float) -> Region:
