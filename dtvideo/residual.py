@@ -16,7 +16,7 @@ from torch.nn import functional
 from dtvideo.denoise import Scheduler, noised_input
 from dtvideo.errors import UsageError
 
-NEAR = 1 / 64  # of a picture's longer side: how far from the coarse figure a frame may change
+NEAR = 1 / 128  # of a picture's longer side: how far from the coarse figure a frame may change
 
 Latents = Float[Tensor, "b c h w"]
 

@@ -1,8 +1,9 @@
 """Frames larger than the model makes them: what is finer comes from the reference.
 
-The model decides all that it can show at its own size. Finer than that, a frame shows what the
-reference's limbs show, moved into the pose, where both agree; where the model made something else,
-for example what the reference hides, it stays as coarse as it is.
+Where the model changed little of the moved limbs, a frame shows the limbs themselves, at full
+sharpness; where the model made something else, for example what the reference hides, the frame
+shows that, as coarse as it is. A small change is a hedge: a model that is not sure where a line
+lies paints it paler (docs/decisions/0019-larger-frames.md).
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from poses.types import Pose
 
 MOST = 4
 """How many times larger frames become unasked, at most."""
-SAME, OTHER = 10.0, 40.0
+SAME, OTHER = 20.0, 40.0
 """Difference of model and puppet, in levels, up to which they agree, and from which on not."""
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -96,9 +97,8 @@ class Enlarger:
         fine = self.puppet.frame(pose).astype(np.float32)
         made = frame.astype(np.float32)
         shown = _resized(fine, made.shape, cv2.INTER_AREA)
-        detail = fine - _resized(shown, fine.shape, cv2.INTER_CUBIC)
-        trust = _resized(_agreement(made, shown), fine.shape, cv2.INTER_LINEAR)
-        large = _resized(made, fine.shape, cv2.INTER_CUBIC) + trust[..., None] * detail
+        trust = _resized(_agreement(made, shown), fine.shape, cv2.INTER_LINEAR)[..., None]
+        large = trust * fine + (1 - trust) * _resized(made, fine.shape, cv2.INTER_CUBIC)
         return np.asarray(large.round().clip(0, 255), dtype=np.uint8)
 
 

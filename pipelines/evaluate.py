@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from dtvideo.errors import MediaError, UsageError
 from dtvideo.files import write_json
-from dtvideo.images import save_png
+from dtvideo.images import resize, save_png
 from dtvideo.latents import decode_latents, encode_picture
 from dtvideo.puppet import Puppet, thin_plate_warp
 from dtvideo.toon.trials import (
@@ -29,6 +29,8 @@ from dtvideo.toon.trials import (
     pose_distance,
     toon_trials,
 )
+from dtvideo.toon.world.draw import Drawing
+from pipelines.enlarge import Enlarger
 from pipelines.judges import Judges
 from pipelines.report import ALL_VIEWS, ClipScores, Report
 from pipelines.scoring import ClipMeter
@@ -53,20 +55,23 @@ class ToonEvaluation:
     frames: int = 8
     """Frames of each clip."""
     size: int = 128
-    """Side of the square pictures in pixels."""
+    """Side of the square pictures that models make, in pixels."""
+    upscale: int = 1
+    """How many times larger what is drawn and measured is."""
     seed: int = 0
     """Which list of clips."""
     other_body: bool = False
     """Each clip twice: driven by its own key points, and by another body's fitted to it."""
 
     def __post_init__(self) -> None:
-        for name, least in (("clips", 1), ("frames", 2), ("size", 32), ("seed", 0)):
+        at_least = {"clips": 1, "frames": 2, "size": 32, "upscale": 1, "seed": 0}
+        for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise UsageError("M11", name, f"is {getattr(self, name)}", f"give {least} or more")
 
     def trials(self) -> Iterator[dict[str, Trial]]:
         """Draw each clip: its trials, by what the names of methods end with in their rows."""
-        size = (self.size, self.size)
+        size = (self.size * self.upscale, self.size * self.upscale)
         if not self.other_body:
             for trial in toon_trials(self.clips, self.frames, seed=self.seed, size=size):
                 yield {"": trial}
@@ -89,7 +94,7 @@ def warp_reference(trial: Trial) -> Iterator[Image]:
 
 def coarse_reference(trial: Trial) -> Iterator[Image]:
     """Move the reference's limbs like a paper puppet's."""
-    puppet = Puppet.prepare(trial.reference.image, trial.reference.mask, trial.reference.pose)
+    puppet = _puppet(trial.reference)
     return (puppet.frame(pose) for pose in trial.poses)
 
 
@@ -100,26 +105,35 @@ BASELINES: dict[str, Method] = {
 }
 
 
-def pipeline_method(pipeline: Any, **options: Any) -> Method:
+def pipeline_method(pipeline: Any, *, upscale: int = 1, **options: Any) -> Method:
     """Return the method that renders a trial with an `AnimationPipeline`.
 
-    options: further arguments of its `open`, for example settings.
+    upscale: how many times larger than the model's own pictures those of the trial are; frames
+    are enlarged as those of a render are. options: further arguments of the pipeline's `open`,
+    for example settings.
     """
 
     def render(trial: Trial) -> Iterator[Image]:
+        reference = trial.reference
+        height, width = (side // upscale for side in reference.image.shape[:2])
+        enlarger = Enlarger(_puppet(reference)) if upscale > 1 else None
         clip = pipeline.open(
-            reference=trial.reference.image,
-            mask=trial.reference.mask,
-            reference_pose=trial.reference.pose,
+            reference=resize(reference.image, (width, height)),
+            mask=resize(reference.mask, (width, height)),
+            reference_pose=reference.pose,
             poses=trial.poses,
             prompt=trial.caption,
             **options,
         )
         with clip:
-            for _, image in clip:
-                yield image
+            for index, image in clip:
+                yield image if enlarger is None else enlarger.enlarge(image, trial.poses[index])
 
     return render
+
+
+def _puppet(drawing: Drawing) -> Puppet:
+    return Puppet.prepare(drawing.image, drawing.mask, drawing.pose)
 
 
 def autoencoder_method(pipeline: Any) -> Method:

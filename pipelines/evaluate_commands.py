@@ -42,6 +42,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     toon.set_defaults(command=_toon)
     _add_drawn(toon, clips=40)
     toon.add_argument("--frames", metavar="N", type=int, default=8)
+    toon.add_argument(
+        "--upscale", metavar="N", type=int, default=1, help="measure frames N times as large (1)"
+    )
     toon.add_argument("--model", metavar="NAME", default="toon")
     toon.add_argument(
         "--other-body",
@@ -159,7 +162,11 @@ def _toon(arguments: argparse.Namespace) -> int:
     from pipelines.worst_frames import WorstFrames
 
     settings = evaluate.ToonEvaluation(
-        arguments.clips, arguments.frames, seed=arguments.seed, other_body=arguments.other_body
+        arguments.clips,
+        arguments.frames,
+        upscale=arguments.upscale,
+        seed=arguments.seed,
+        other_body=arguments.other_body,
     )
     if arguments.plots is not None:
         check_plotting()
@@ -172,7 +179,7 @@ def _toon(arguments: argparse.Namespace) -> int:
         methods[evaluate.AUTOENCODER] = evaluate.autoencoder_method(pipeline)
     others = tuple(methods)
     for name, one in chosen.items():
-        methods[name] = evaluate.pipeline_method(pipeline, settings=one)
+        methods[name] = evaluate.pipeline_method(pipeline, upscale=settings.upscale, settings=one)
     worst = WorstFrames(apart_from=others) if arguments.plots is not None else None
     with progress.stage("evaluate", settings.clips) as advance:
         report = evaluate.evaluate_toon(

@@ -28,21 +28,27 @@ def reduced(picture):
     return cv2.resize(picture, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
 
 
-def test_where_the_model_agrees_with_the_puppet_the_frame_is_the_puppet_s(drawn):
+def shifted(picture, by):
+    """Return a picture with all colours moved by some levels, towards the middle."""
+    return np.where(picture < 128, picture + by, picture - by).astype(np.uint8)
+
+
+@pytest.mark.parametrize("hedge", [0, 5, 15])
+def test_where_the_model_changes_little_the_frame_is_the_puppet_s(drawn, hedge):
+    """A line that the model paints paler, since it is not sure of its place, stays as it was."""
     puppet, pose = drawn
     fine = puppet.frame(pose)
-    large = Enlarger(puppet).enlarge(reduced(fine), pose)
-    assert np.abs(large.astype(int) - fine).max() <= 2
+    large = Enlarger(puppet).enlarge(shifted(reduced(fine), hedge), pose)
+    assert np.array_equal(large, fine)
 
 
-def test_a_shift_of_colour_that_the_model_made_is_kept_and_so_is_the_detail(drawn):
+def test_between_both_the_frame_is_a_mixture_of_both(drawn):
     puppet, pose = drawn
-    fine = puppet.frame(pose).astype(int).clip(0, 250)
-    made = (reduced(puppet.frame(pose)).astype(int) + 5).clip(0, 255).astype(np.uint8)
+    fine = puppet.frame(pose)
+    made = shifted(reduced(fine), 30)
     large = Enlarger(puppet).enlarge(made, pose).astype(int)
-    assert np.median(large - fine) == 5
-    edges = np.abs(np.diff(fine, axis=1))
-    assert np.abs(np.diff(large, axis=1)).sum() > 0.9 * edges.sum()
+    alone = cv2.resize(made, (LARGE, LARGE), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(large - (fine.astype(int) + alone) / 2).max() <= 3
 
 
 def test_what_the_model_made_otherwise_shows_nothing_of_the_puppet(drawn):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dtvideo.errors import MediaError, UsageError
-from dtvideo.images import save_png
+from dtvideo.images import load_image, save_png
 from dtvideo.toon.trials import Trial
 from pipelines.animate import AnimationPipeline
 from pipelines.evaluate import (
@@ -75,6 +75,15 @@ def test_a_pipeline_renders_every_pose_of_every_trial() -> None:
     methods = {"model": pipeline_method(pipeline, settings=settings)}
     report = evaluate_toon(methods, replace(SMALL, clips=1))
     assert report.interval("psnr", method="model", view="all").count == 1
+
+
+def test_enlarged_frames_are_measured_against_truths_as_large(tmp_path: Path) -> None:
+    pipeline = AnimationPipeline(**tiny_components(coarse=True))
+    settings = replace(pipeline.default_settings, steps=1)
+    methods = {"model": pipeline_method(pipeline, upscale=2, settings=settings)}
+    evaluate_toon(methods, ToonEvaluation(clips=1, frames=2, size=32, upscale=2), output=tmp_path)
+    pictures = [load_image(path).rgb for path in tmp_path.glob("*/**/*.png")]
+    assert [picture.shape for picture in pictures] == [(64, 64, 3)] * 4
 
 
 def test_a_method_that_gives_too_much_is_stopped() -> None:

@@ -94,11 +94,12 @@ def test_far_from_the_figure_the_coarse_frame_stays():
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_near_reaches_so_many_parts_of_the_picture_whatever_its_size(scale):
-    cover = np.zeros((64 * scale, 64 * scale), np.float32)
-    cover[: 8 * scale] = 1
-    (row,) = near_figure(cover, size=(64, 64))[0, 0, :, :1].T
-    assert row[:9].min() > 0.7
-    assert row[11:].max() == 0
+    cover = np.zeros((128 * scale, 128 * scale), np.float32)
+    cover[: 16 * scale] = 1
+    (row,) = near_figure(cover, size=(128, 128))[0, 0, :, :1].T
+    assert row[:17].min() > 0.7
+    assert row[17] < 0.3
+    assert row[18:].max() == 0
 
 
 def test_a_start_with_hardly_any_noise_gives_the_coarse_frame(tmp_path):
