@@ -22,7 +22,7 @@ from dtvideo.puppet.body import (
     ways_out,
 )
 from dtvideo.puppet.boxes import Box, box_around, offsets
-from dtvideo.puppet.hair import falling_hair, with_outline, without_rim
+from dtvideo.puppet.hair import Circle, falling_hair, with_outline, without_rim
 from dtvideo.puppet.head import head_centre
 from dtvideo.puppet.skirt import Skirt
 
@@ -39,6 +39,7 @@ HEAD_SLACK = 1.05  # on the measured radius
 NARROWEST, WIDEST = 0.4, 1.8  # half widths believed, against the usual ones
 LIMB_EDGE = 1.25  # half widths, beyond which a limb's claim weakens ...
 BEYOND_EDGE = 11.0  # ... so many times as fast: wings, tails and wide capes are the trunk's
+MIDDLE = NARROWEST / WIDEST  # of a limb, in half widths: the thinnest limb is as thick
 HAIR_CLAIM = 0.2  # of what has the colour of hair; as a limb's half widths
 FAR = 1e4
 
@@ -82,7 +83,12 @@ def claims_on(
     if known(centre):
         radius = HEAD_SLACK * _head_radius(solid, points, centre, length)
         _claim_head(claims, centre, radius, length=length, box=box)
-        _claim_hair(claims, picture[box], inside[box], points, head=(centre, radius), box=box)
+        head = Circle(centre - (box[1].start, box[0].start), radius)
+        hair = _claim_hair(claims, picture[box], inside[box], points, head=head, box=box)
+        if hair is not None:
+            bare = solid.copy()
+            bare[box] &= ~hair
+            _claim_limbs(claims, bare, points, box=box)
     if skirt is not None:
         _claim_skirt(claims, skirt, points, shape=inside.shape, box=box)
     return claims
@@ -114,28 +120,36 @@ def _claim_hair(
     inside: Region,
     points: Points,
     *,
-    head: tuple[Point, float],
+    head: Circle,
     box: Box,
-) -> None:
-    """Let hair that falls below the head claim what has its colour, and the line around that."""
-    limbs = [claims.wholes[name] for name in claims.along]
-    arms = [claims.wholes[name] for name in claims.along if name.endswith("arm")]
+) -> Region | None:
+    """Let hair that falls below the head claim what has its colour, and the line around that.
+
+    Return where it is seen, None where none falls.
+    """
     torso = claims.scores["torso"] <= TORSO_PRIORITY
-    corner, (centre, radius) = np.array((box[1].start, box[0].start)), head
+    arms = {
+        name: (inside & claims.wholes[name] & ~torso, inside & (claims.scores[name] < MIDDLE))
+        for name in claims.along
+        if name.endswith("arm")
+    }
+    limbs = [claims.wholes[name] for name in claims.along]
     free = inside & ~np.any([torso, *limbs], axis=0)
     hair = falling_hair(
         picture,
         free,
-        inside & np.any([torso, *arms], axis=0),
-        points - corner,
-        centre=centre - corner,
-        radius=radius,
+        inside & np.any([torso, *(claims.wholes[name] for name in arms)], axis=0),
+        points - (box[1].start, box[0].start),
+        arms=list(arms.values()),
+        bare=inside & np.any([torso, *(middle for _, middle in arms.values())], axis=0),
+        head=head,
     )
     if hair is not None:
         lined = with_outline(hair, inside, length=torso_length(points))
-        claims.scores["hair"] = np.where(lined & free, HAIR_CLAIM, FAR)
+        claims.scores["hair"] = np.where(hair | (lined & free), HAIR_CLAIM, FAR)
         claims.plain["hair"] = without_rim(hair)
         claims.wholes["hair"] = _hull(hair)
+    return hair
 
 
 def _claim_skirt(

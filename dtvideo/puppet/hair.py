@@ -5,6 +5,9 @@ the commonest beside and above the face, which is not the face's, and goes on fr
 the shoulders.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -23,7 +26,8 @@ TOLERANCE = 24.0  # levels that a pixel may differ from them
 BRIDGE = 0.06  # torso lengths: how wide lines in hair may be
 LEAST_FALL = 0.3  # torso lengths below the head: less than that turns with the head
 WIDEST = 1.5  # radii of the head that hair falls beside its centre
-MOST_COVERING = 0.3  # share of arms and torso that may have its colour: more is fur, or a robot
+MOST_WORN = 0.17  # share of torso and middles of arms that may have its colour: more is fur
+MOST_IN_MIDDLE = 0.1  # share of an arm's middle that may have it: more is a sleeve of that colour
 BEHIND = 0.4  # torso lengths of arm or torso, behind which hair goes on
 LEAST_AREA = 0.06  # square torso lengths
 LINE = 0.05  # torso lengths: how wide the line around hair is
@@ -31,6 +35,21 @@ THINNEST = 0.08  # radii of the head: what is thinner is a line, not hair
 
 Image = UInt8[np.ndarray, "h w 3"]
 Region = Bool[np.ndarray, "h w"]
+Arm = tuple[Region, Region]
+Lengths = Float[np.ndarray, "_ _"]
+
+
+@dataclass(frozen=True, eq=False)
+class Circle:
+    """About where a head is: its centre and radius in pixels."""
+
+    centre: Point
+    radius: float
+
+    def around(self, shape: tuple[int, ...]) -> tuple[Lengths, Lengths, Lengths]:
+        """Return how far right of and below the centre each pixel lies, and how far from it."""
+        right, down = offsets(np.s_[: shape[0], : shape[1]], self.centre)
+        return right, down, np.sqrt(right**2 + down**2)
 
 
 def falling_hair(
@@ -39,33 +58,55 @@ def falling_hair(
     covering: Region,
     points: Points,
     *,
-    centre: Point,
-    radius: float,
+    arms: Sequence[Arm],
+    bare: Region,
+    head: Circle,
 ) -> Region | None:
     """Return where hair falls below a head, None where it falls no farther than the shoulders.
 
     free: what of the picture is the character's and no limb's or torso's; covering: the arms and
-    the torso, behind which hair goes on; points: the body's; centre, radius: of the head in pixels.
+    the torso, behind which hair goes on; points: the body's. arms: all that each covers, and its
+    middle; where hair falls, what has its colour beside the middle of an arm is hair too.
     """
-    length = torso_length(points)
-    right, down = offsets(np.s_[: free.shape[0], : free.shape[1]], centre)
-    distance = np.sqrt(right**2 + down**2)
-    ring = (distance > RING[0] * radius) & (distance < RING[1] * radius) & (down < LOWEST * radius)
-    face = free & _near(points[list(FACE)], free.shape, FACE_SPOT * radius)
-    if not ((ring & free).any() and face.any()):
+    shade = _shades_of_hair(picture, free, points, head=head)
+    if shade is None or shade[bare].mean() > MOST_WORN:
         return None
-    colour = 255 * commonest(picture[ring & free] / 255)
+    length = torso_length(points)
+    hair = _fallen(shade, free, covering, head=head, length=length)
+    if hair is None:
+        return None
+    for arm, middle in arms:
+        if shade[middle].mean() < MOST_IN_MIDDLE:
+            free = free | (arm & shade)
+    return _fallen(shade, free, covering, head=head, length=length)
+
+
+def _shades_of_hair(picture: Image, free: Region, points: Points, *, head: Circle) -> Region | None:
+    """Return which pixels have the colour of hair, None where the face has it too."""
+    right, down, distance = head.around(free.shape)
+    inner, outer = (share * head.radius for share in RING)
+    ring = free & (distance > inner) & (distance < outer) & (down < LOWEST * head.radius)
+    face = free & _near(points[list(FACE)], free.shape, FACE_SPOT * head.radius)
+    if not (ring.any() and face.any()):
+        return None
+    colour = 255 * commonest(picture[ring] / 255)
     if np.linalg.norm(colour - np.median(picture[face], axis=0)) < LEAST_CHANGE:
         return None
-    shade = _is_shade(picture, colour) & (np.abs(right) < WIDEST * radius)
-    if shade[covering].sum() > MOST_COVERING * covering.sum():
-        return None
-    alike = free & _thick(closed(shade & free, reach=BRIDGE * length / 2), THINNEST * radius)
+    return np.asarray(_is_shade(picture, colour) & (np.abs(right) < WIDEST * head.radius))
+
+
+def _fallen(
+    shade: Region, free: Region, covering: Region, *, head: Circle, length: float
+) -> Region | None:
+    """Return what hangs below the head of the free pixels of a colour, None if that is little."""
+    _, down, distance = head.around(free.shape)
+    line, thinnest = BRIDGE * length / 2, THINNEST * head.radius
+    alike = free & _thick(closed(shade & free, reach=line), thinnest)
     behind = covering & _grown(shade & (free | covering), BEHIND * length / 2)
-    start = alike & (distance < radius) & (down > -LOWEST * radius)
-    hair = alike & _joined_to(start, alike | behind) & (distance > radius) & (down > 0)
-    fallen = hair & (down > radius + LEAST_FALL * length)
-    return hair if fallen.any() and hair.sum() > LEAST_AREA * length**2 else None
+    start = alike & (distance < head.radius) & (down > -LOWEST * head.radius)
+    hair = alike & _joined_to(start, alike | behind) & (distance > head.radius) & (down > 0)
+    low = hair & (down > head.radius + LEAST_FALL * length)
+    return hair if low.any() and hair.sum() > LEAST_AREA * length**2 else None
 
 
 def with_outline(hair: Region, inside: Region, *, length: float) -> Region:

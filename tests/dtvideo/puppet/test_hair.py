@@ -10,6 +10,7 @@ from poses.types import Pose
 SIDE = 128
 GROUND, SKIN, CLOTH, HAIR = (200, 220, 240), (230, 190, 160), (60, 90, 200), (120, 60, 30)
 HIP, KNEE, ANKLE = 72, 92, 112
+SIDES = ("right", "left")
 
 
 def body() -> np.ndarray:
@@ -67,6 +68,28 @@ def test_hair_hangs_down_from_a_head_that_leans() -> None:
     beneath = columns[rows > leaning()[[16, 17], 1].mean() + 20]
     assert len(beneath) > 200
     assert abs(np.median(beneath) - head) < 20  # a trunk that leans would take it 30 pixels off
+
+
+def test_an_arm_that_hangs_before_hair_takes_none_of_it_along() -> None:
+    """Hair is on both sides of the arm, so that no outline tells how thick the arm is."""
+    joints = body()
+    joints[3:5, :2] = (51, 56), (49, 70)
+    joints[6:8, :2] = (77, 56), (79, 70)
+    image = np.full((SIDE, SIDE, 3), GROUND, np.uint8)
+    cv2.rectangle(image, (38, 26), (90, HIP), HAIR, -1)
+    cv2.rectangle(image, (57, 40), (71, ANKLE + 2), CLOTH, -1)
+    for start, *ends in ((2, 3, 4), (5, 6, 7)):
+        line = joints[[start, *ends], :2].astype(np.int32)
+        cv2.polylines(image, [line], isClosed=False, color=SKIN, thickness=5)
+    cv2.circle(image, (64, 26), 14, HAIR, -1)
+    cv2.circle(image, (64, 29), 9, SKIN, -1)
+    mask = (image != GROUND).any(axis=2).astype(float)
+    parts = Puppet.prepare(image, mask, pose(joints)).parts
+    arms = [
+        parts[f"{side}_{bone}"].own.pixels for side in SIDES for bone in ("upper_arm", "forearm")
+    ]
+    taken = [is_hair(255 * arm)[arm[..., 3] > 0.5].mean() for arm in arms]
+    assert np.mean(taken) < 0.1  # with the whole of what an arm could be it is 0.6
 
 
 def test_the_reference_pose_gives_the_reference_back() -> None:
