@@ -220,11 +220,6 @@ def fit_to(
     return canvas, placement
 
 
-def fit_back(canvas: np.ndarray, placement: Placement) -> np.ndarray:
-    """Undo `fit_to`: cut the picture out of the canvas and scale it to its own size."""
-    return resize(np.ascontiguousarray(placement.cut(canvas)), placement.source_size)
-
-
 def place(source_size: tuple[int, ...], target_size: tuple[int, int]) -> Placement:
     """Return where `fit_to` puts a picture of one (width, height) in a canvas of another."""
     width, height = source_size

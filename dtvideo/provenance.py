@@ -10,7 +10,6 @@ from pathlib import Path
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPE = f"{IPTC}trainedAlgorithmicMedia"
-COMPOSITE_TYPE = f"{IPTC}compositeWithTrainedAlgorithmicMedia"
 XMP_KEYWORD = "XML:com.adobe.xmp"
 """The keyword of the PNG text chunk that holds XMP (XMP specification, part 3)."""
 XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")

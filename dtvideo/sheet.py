@@ -41,14 +41,11 @@ def evenly_spaced(count: int, shown: int = 6) -> list[int]:
 
 
 def contact_sheet(
-    reference: Picture, columns: Sequence[SheetColumn], *, title: str = "", cell: int = CELL
+    reference: Picture, columns: Sequence[SheetColumn], *, title: str = ""
 ) -> Picture:
-    """Lay out a clip: the reference at the left, then one column per frame.
-
-    cell: the longer side of a cell in pixels; cells have the shape of the results.
-    """
+    """Lay out a clip: the reference at the left, then one column per frame."""
     rows = [name for name in ROWS if name != "motion" or columns[0].driver is not None]
-    width, height = _cell_size(columns[0].result, cell)
+    width, height = _cell_size(columns[0].result)
     step_x, step_y = width + GAP, height + GAP
     left, top = MARGIN + step_x + 3 * GAP, MARGIN + TITLE
     size = (left + len(columns) * step_x - GAP + MARGIN, top + len(rows) * step_y + MARGIN)
@@ -80,13 +77,9 @@ def picture_sheet(
     *,
     title: str = "",
     columns: int = MOST_COLUMNS,
-    cell: int = CELL,
 ) -> Picture:
-    """Lay out pictures with a label above each, row by row, a reference at the left if given.
-
-    cell: the longer side of a cell in pixels; cells have the shape of the pictures.
-    """
-    width, height = _cell_size(pictures[0][1], cell)
+    """Lay out pictures with a label above each, row by row, a reference at the left if given."""
+    width, height = _cell_size(pictures[0][1])
     step_x, step_y = width + GAP, height + GAP + LABEL
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -119,14 +112,15 @@ def save_picture_sheet(
     save_png(path, picture_sheet(reference, pictures, title=title, columns=columns))
 
 
-def thumbnail(picture: Picture, *, cell: int = CELL) -> Picture:
+def thumbnail(picture: Picture) -> Picture:
     """Return a picture as small as it is in a cell of a sheet, where it looks the same."""
-    return fit_to(picture, _cell_size(picture, cell), fill=CARD)[0]
+    return fit_to(picture, _cell_size(picture), fill=CARD)[0]
 
 
-def _cell_size(picture: Picture, longer: int) -> tuple[int, int]:
+def _cell_size(picture: Picture) -> tuple[int, int]:
+    """Return the width and height of a cell: the shape of a picture, `CELL` pixels long."""
     height, width = picture.shape[:2]
-    scale = longer / max(height, width)
+    scale = CELL / max(height, width)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

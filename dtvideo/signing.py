@@ -66,16 +66,15 @@ def sign_file(
     title: str,
     source_type: str,
     ingredients: Iterable[Path] = (),
-    suffix: str = "",
 ) -> None:
     """Sign a finished file in place: made by a model, from these ingredients.
 
-    suffix: of the result's name, where the file has another one. Ingredients of kinds that C2PA
-    does not know, or that it cannot read, are left out; a thumbnail of the others is embedded.
+    Ingredients of kinds that C2PA does not know, or that it cannot read, are left out; a thumbnail
+    of the others is embedded.
     Raises: UsageError M1, S1 as `Credentials.signer`; S2 for a kind of file that cannot be signed.
     """
     c2pa = open_c2pa()
-    kind = SIGNABLE.get((suffix or path.suffix).lower())
+    kind = SIGNABLE.get(path.suffix.lower())
     if kind is None:
         raise UsageError("S2", path, "cannot be signed", f"give one of {', '.join(SIGNABLE)}")
     with atomic_path(path) as temporary, path.open("rb") as source, temporary.open("w+b") as target:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -127,40 +126,6 @@ class ClipReaders:
             raise _crashed(path) from None
         self.close()
         raise MediaError("V5", path, problem, REMEDY)
-
-
-class ClipReader:
-    """Reads scattered frames of one clip; a context manager.
-
-    Raises: as `ClipReaders`.
-    """
-
-    def __init__(self, path: Path, *, deadline_seconds: float = 20.0) -> None:
-        self._readers = ClipReaders(deadline_seconds=deadline_seconds)
-        self.info: VideoInfo = self._readers.info(path)
-
-    def __len__(self) -> int:
-        return self.info.decoded_frames
-
-    def __enter__(self) -> "ClipReader":
-        try:
-            self._readers.open(self.info.path)
-        except BaseException:
-            self._readers.close()
-            raise
-        return self
-
-    def read(self, indices: Sequence[int]) -> Frames:
-        """Return the frames of these numbers, in this order."""
-        return self._readers.read(self.info.path, indices)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._readers.close()
 
 
 def serve_clips(connection: Connection) -> None:

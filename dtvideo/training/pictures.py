@@ -231,7 +231,7 @@ def _portions(path: Path) -> Iterator[tuple[str, PurePosixPath, Portion]]:
                         portion = Portion(file, member.offset_data, member.size)
                         yield file.name, PurePosixPath(member.name), portion
         except tarfile.TarError as error:
-            problem = f"is no whole shard ({error})"
+            problem = f"is not a complete shard ({error})"
             raise MediaError("V1", file, problem, "give plain .tar files") from None
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from dtvideo.images import load_image
 from dtvideo.sheet import (
+    CELL,
     GAP,
     LABEL,
     MARGIN,
@@ -74,12 +75,12 @@ def test_sheet_is_saved_as_png(tmp_path: Path) -> None:
 def test_a_sheet_of_pictures_shows_each_of_them_row_by_row():
     reference, *pictures = (np.full((8, 8, 3), value, np.uint8) for value in (10, 60, 110, 160))
     labelled = [(str(number), picture) for number, picture in enumerate(pictures)]
-    page = picture_sheet(reference, labelled, columns=2, cell=20)
+    page = picture_sheet(reference, labelled, columns=2)
     for value, (row, column) in ((60, (0, 0)), (110, (0, 1)), (160, (1, 0))):
         rows, columns = np.nonzero((page == value).all(axis=2))
-        assert len(rows) == 20 * 20
-        assert rows.min() == MARGIN + TITLE + row * (20 + GAP + LABEL)
-        assert columns.min() == MARGIN + 20 + GAP + 2 * GAP + column * (20 + GAP)
+        assert len(rows) == CELL * CELL
+        assert rows.min() == MARGIN + TITLE + row * (CELL + GAP + LABEL)
+        assert columns.min() == MARGIN + CELL + GAP + 2 * GAP + column * (CELL + GAP)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (511, 333), (97, 640), (320, 160), (1000, 7)])

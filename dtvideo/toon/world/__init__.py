@@ -1,6 +1,6 @@
 """The drawn world: pictures of characters for which the truth is known."""
 
-from dtvideo.toon.world.captions import attributes, caption
+from dtvideo.toon.world.captions import caption
 from dtvideo.toon.world.draw import Drawing, draw
 from dtvideo.toon.world.figure import BODY_DIRECTIONS, Camera, Stance, standing
 from dtvideo.toon.world.identity import Identity, identity_from_seed
@@ -22,7 +22,6 @@ __all__ = [
     "Identity",
     "Scene",
     "Stance",
-    "attributes",
     "caption",
     "draw",
     "identity_from_seed",

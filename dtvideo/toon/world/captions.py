@@ -1,27 +1,6 @@
-"""What a drawn character is called: exact attributes, and a sentence of a closed vocabulary."""
+"""What a drawn character is called: a sentence of a closed vocabulary."""
 
 from dtvideo.toon.world.identity import ANIMALS, PEOPLE, Cloth, Identity
-
-
-def attributes(identity: Identity) -> dict[str, str]:
-    """Return what a viewer could check: a word or two for each part of the character."""
-    outfit, hair, face = identity.outfit, identity.hair, identity.face
-    return {
-        "kind": identity.kind,
-        "skin": identity.skin_name,
-        "hair": hair.style,
-        "hair colour": hair.name if hair.style != "none" else "none",
-        "eyes": face.eyes,
-        "glasses": face.glasses,
-        "beard": face.beard,
-        **_garment("top", outfit.top),
-        **_garment("bottom", outfit.bottom),
-        **_garment("shoes", outfit.shoes),
-        **_garment("hat", outfit.hat),
-        **_garment("back", outfit.back),
-        "emblem": outfit.emblem,
-        "style": identity.style_name,
-    }
 
 
 def caption(identity: Identity) -> str:
@@ -43,15 +22,6 @@ def caption(identity: Identity) -> str:
     if face.beard != "none":
         parts.append(_article(face.beard))
     return ", ".join([*parts, f"{identity.style_name} style"])
-
-
-def _garment(part: str, cloth: Cloth) -> dict[str, str]:
-    worn = cloth.kind != "none"
-    return {
-        part: cloth.kind,
-        f"{part} colour": cloth.name if worn else "none",
-        f"{part} pattern": cloth.pattern if worn else "none",
-    }
 
 
 def _who(identity: Identity) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 from dtvideo.toon.world.canvas import Colour, Mark
 from dtvideo.toon.world.solids import Numbers, Shape, Tube
 
-PATTERNS = ("plain", "striped", "lined", "dotted", "checked", "banded")
 EMBLEMS = ("star", "heart", "circle", "bolt")
 
 _TURN = np.linspace(0, 2 * np.pi, 9)[:-1]

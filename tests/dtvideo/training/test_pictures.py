@@ -2,6 +2,7 @@ import multiprocessing
 import shutil
 import sys
 import tarfile
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from dtvideo.images import load_image, save_png
 from dtvideo.segmentation import find_mask
 from dtvideo.training import clips as clip_module
 from dtvideo.training import pictures as picture_module
-from dtvideo.training.clips import ClipReader
+from dtvideo.training.clips import ClipReaders
 from dtvideo.training.pictures import FRAMES, PictureSet
 from dtvideo.video import read_frames
 from tests.training_pictures import SQUARES, write_samples, write_shard
@@ -109,7 +110,7 @@ def test_v1_what_a_sample_of_a_shard_lacks_is_named_with_the_shard(tmp_path):
 
 def test_a_broken_shard_is_refused(tmp_path):
     (tmp_path / "0.tar").write_bytes(b"nonsense" * 200)
-    with pytest.raises(MediaError, match=r"V1.*no whole shard"):
+    with pytest.raises(MediaError, match=r"V1.*not a complete shard"):
         PictureSet(tmp_path, needs_layout=False)
 
 
@@ -248,10 +249,10 @@ def test_many_clips_are_read_by_one_process_and_looked_through_once_each(clips, 
     assert len(probed) == len(set(probed)) == 6
     for epoch in (shown[:6], shown[6:]):
         assert len({each.caption for each in epoch}) == 6
-    with ClipReader(clips / "walk.mp4") as reader:
+    with closing(ClipReaders()) as readers:
         for number, each in enumerate(shown):
             pair = np.random.default_rng((5, number, FRAMES)).choice(30, 2, replace=False)
-            first, _ = reader.read([int(frame) for frame in pair])
+            first, _ = readers.read(clips / "walk.mp4", [int(frame) for frame in pair])
             assert np.array_equal(each.image, picture_module._square(first, 32))
 
 

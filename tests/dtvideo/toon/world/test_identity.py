@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from dtvideo.toon.world import attributes, caption, identity_from_seed
+from dtvideo.toon.world import caption, identity_from_seed
 from dtvideo.toon.world.identity import KINDS
 
 MANY = [identity_from_seed(seed) for seed in range(400)]
@@ -18,9 +18,11 @@ def test_an_identity_is_a_function_of_its_seed() -> None:
 
 def test_every_kind_and_many_clothes_occur() -> None:
     assert {identity.kind for identity in MANY} == set(KINDS)
-    for part, least in (("hat", 9), ("top", 5), ("bottom", 5), ("style", 6), ("hair", 11)):
-        values = {attributes(identity)[part] for identity in MANY}
-        assert len(values) >= least, f"{part}: {sorted(values)}"
+    assert len({identity.outfit.hat.kind for identity in MANY}) >= 9
+    assert len({identity.outfit.top.kind for identity in MANY}) >= 5
+    assert len({identity.outfit.bottom.kind for identity in MANY}) >= 5
+    assert len({identity.style_name for identity in MANY}) >= 6
+    assert len({identity.hair.style for identity in MANY}) >= 11
 
 
 def test_bodies_are_from_two_to_eight_heads_tall() -> None:
@@ -44,9 +46,9 @@ def test_captions_are_lower_case_words_of_a_small_vocabulary() -> None:
     assert len(bare) < 120
 
 
-def test_a_caption_tells_the_attributes_it_names() -> None:
-    identity = next(who for who in MANY if attributes(who)["top"] == "shirt")
-    facts, words = attributes(identity), caption(identity)
-    assert f"{facts['top colour']} shirt" in words
-    assert facts["kind"] in words
-    assert f"{facts['style']} style" in words
+def test_a_caption_tells_kind_top_and_style() -> None:
+    identity = next(who for who in MANY if who.outfit.top.kind == "shirt")
+    words = caption(identity)
+    assert f"{identity.outfit.top.name} shirt" in words
+    assert identity.kind in words
+    assert f"{identity.style_name} style" in words
