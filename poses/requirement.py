@@ -1,4 +1,4 @@
-"""Import a package that not everybody needs, or say in one line how to get it."""
+"""Import an optional package, or say in one line how to install it."""
 
 import warnings
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Find the subject of a picture: the surest way first, each result checked, the way told."""
+"""Find the subject of a picture: the most reliable way first, each result checked."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ from dtvideo.segmentation.masks import (
     off_ground,
     parts_of,
 )
-from poses.backends.requirement import quiet
+from poses.backends.quiet import quiet
 from poses.errors import DetectorError
 from poses.requirement import require
 

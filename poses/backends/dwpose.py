@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from poses.backends.requirement import require
 from poses.errors import DetectorError
 from poses.formats.layouts import pose_from_whole_body
+from poses.requirement import require
 from poses.types import Pose
 
 PERSON = 0  # among the kinds of things that a YOLOX of COCO tells apart
@@ -39,8 +39,10 @@ class DwposeDetector:
     ) -> None:
         _check_file(person_model, "person_model")
         _check_file(pose_model, "pose_model")
-        runtime = require("onnxruntime", detector="dwpose", install="'dtvideo[dwpose]'")
-        package = require("rtmlib", detector="dwpose", install="'dtvideo[dwpose]'")
+        runtime, package = (
+            require(name, subject="dwpose", install="'dtvideo[dwpose]'", error=DetectorError)
+            for name in ("onnxruntime", "rtmlib")
+        )
         if device == "cuda" and "CUDAExecutionProvider" not in runtime.get_available_providers():
             raise DetectorError(
                 "M10",

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from poses.backends.requirement import SharedIgnore, quiet, require
+from poses.backends.quiet import SharedIgnore, quiet
 from poses.errors import DetectorError
+from poses.requirement import require
 from poses.types import FACE_JOINTS, Joints, Pose, missing_joints
 
 # Body-18 order, the neck apart: which of the 33 landmarks each joint is.
@@ -56,7 +57,12 @@ class MediapipeDetector:
         min_confidence: float = 0.5,
     ) -> None:
         with quiet():
-            package = require("mediapipe", detector="mediapipe", install="mediapipe==0.10.14")
+            package = require(
+                "mediapipe",
+                subject="mediapipe",
+                install="mediapipe==0.10.14",
+                error=DetectorError,
+            )
         if not hasattr(package, "solutions"):
             raise DetectorError(
                 "M1",
@@ -103,7 +109,10 @@ def _check_model(package: Any, complexity: int) -> None:
     model = Path(package.__file__).parent / "modules" / "pose_landmark" / name
     if not model.is_file():
         raise DetectorError(
-            "M1", model, f"complexity {complexity} needs this file", "put it there, or use 1"
+            "M1",
+            model,
+            f"complexity {complexity} needs this file",
+            "put the file there, or use complexity 1",
         )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from poses.backends.requirement import require
 from poses.backends.weights import find_weights
 from poses.errors import DetectorError
+from poses.requirement import require
 from poses.types import Joints, Pose, missing_joints
 
 
@@ -37,7 +37,12 @@ class OpenposeDetector:
         face: bool = True,
     ) -> None:
         folder = find_weights("openpose", weights)[0].parent
-        package = require("controlnet_aux.open_pose", detector="openpose", install="controlnet-aux")
+        package = require(
+            "controlnet_aux.open_pose",
+            subject="openpose",
+            install="controlnet-aux",
+            error=DetectorError,
+        )
         self.name = "openpose (controlnet-aux)"
         self.device = device
         self._hands = hands
@@ -58,13 +63,13 @@ def _load(package: Any, folder: Path) -> Any:
     try:
         return package.OpenposeDetector.from_pretrained(os.fspath(folder))
     except pickle.UnpicklingError as error:
-        raise DetectorError("M3", folder, "holds more than weights", "get the files anew") from (
-            error
-        )
+        raise DetectorError(
+            "M3", folder, "holds more than weights", "download the files again"
+        ) from (error)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         problem = f"cannot be loaded ({reason})"
-        raise DetectorError("M1", folder, problem, "get the files anew") from error
+        raise DetectorError("M1", folder, problem, "download the files again") from error
 
 
 def _pose(person: Any, size: tuple[int, int]) -> Pose:

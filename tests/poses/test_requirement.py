@@ -11,6 +11,11 @@ from poses.requirement import require
 ROOT = Path(__file__).parents[2]
 
 
+def test_a_package_that_is_there_is_returned():
+    package = require("json", subject="x", install="x", error=UsageError)
+    assert package.loads("1") == 1
+
+
 @pytest.mark.parametrize("kind", [DetectorError, UsageError])
 def test_a_package_that_is_not_there_is_told_by_the_error_that_was_asked_for(kind):
     with pytest.raises(kind) as caught:

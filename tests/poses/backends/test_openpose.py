@@ -9,6 +9,7 @@ from poses.backends import weights
 from poses.backends.openpose import _joints
 from poses.detectors import create_detector
 from poses.errors import DetectorError
+from poses.requirement import require
 
 WEIGHTS = weights.WEIGHTS["openpose"].files
 Point = namedtuple("Point", "x y")
@@ -47,9 +48,7 @@ def test_a_pickle_with_a_payload_is_refused_and_not_run(tmp_path):
 def test_the_real_nets_load_from_a_folder_and_find_nobody_in_noise(tmp_path):
     import torch
 
-    from poses.backends.requirement import require
-
-    require("controlnet_aux.open_pose", detector="openpose", install="controlnet-aux")
+    require("controlnet_aux.open_pose", subject="x", install="x", error=DetectorError)
     from controlnet_aux.open_pose.face import FaceNet
     from controlnet_aux.open_pose.model import bodypose_model, handpose_model
 

@@ -1,4 +1,4 @@
-"""Import a package that a detector needs, or say in one line how to get it."""
+"""Keep off the terminal what the packages behind a detector write to it."""
 
 import os
 import sys
@@ -6,20 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
-
-from poses import requirement
-from poses.errors import DetectorError
 
 _ONE_AT_A_TIME = Lock()
-
-
-def require(module: str, *, detector: str, install: str) -> Any:
-    """Import a module of another package.
-
-    Raises: DetectorError M1 with the pip command when it cannot be imported.
-    """
-    return requirement.require(module, subject=detector, install=install, error=DetectorError)
 
 
 @contextmanager
