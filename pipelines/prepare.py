@@ -259,8 +259,8 @@ def _reference_pose(
         if found.doubt and job.strict:
             raise PoseError("R11", job.reference, found.doubt, "give --ref-pose FILE")
         doubts = (f"{found.doubt}; look at the sheet, or give --ref-pose",) if found.doubt else ()
-        is_cut = (mask[-1] > 0.5).any()
-        pose = with_guessed_hips(found.pose) if is_cut and found.method else found.pose
+        may_hide_hips = found.method and (mask[-1] > 0.5).any()  # it reaches the lower border
+        pose = with_guessed_hips(found.pose) if may_hide_hips else found.pose
         return pose, found.method or "file", (*doubts, *found.notices)
     problem = f"no pose found by {' or '.join(found.tried)}"
     if job.strict:

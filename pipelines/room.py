@@ -25,8 +25,9 @@ LEAST_ARM, LEAST_LEG = 0.8, 0.8  # of limbs that are hidden or turned to the vie
 SIDE_STEP = 0.7  # how far to the side a foot goes, in lengths of a leg
 AROUND = 0.1  # around the character as it stands
 MOST = 0.75  # of the picture's longer side, that is added at one side
-# Where a character meets a border so long, in lengths of its longer side, it is cut off there.
-CUT, CUT_LEGS = 0.2, 0.05  # CUT_LEGS: at the lower border, where it shows no feet
+# A border that the character meets for longer than this, in lengths of the character's longer side,
+# cuts it: no ground is added there. OPEN_LEGS: of the lower border, where it shows no feet.
+OPEN, OPEN_LEGS = 0.2, 0.05
 LOOK_SIDE = 384  # longest side in pixels of the picture in which the character is looked for
 EDGE = 1 / 8  # of the picture's longer side: ground around it in which the character is looked for
 SLACK = 1e-3  # pixels
@@ -69,8 +70,8 @@ def room_to_move(pose: Pose, mask: Float32[np.ndarray, "h w"], *, picture: Sides
     """Return what a character lacks in pixels beyond a picture's left, top, right and bottom.
 
     picture: where those borders are in the mask. The character needs what its arms reach around
-    the shoulders and its feet beside the hips, and a little around itself. Where a border cuts it
-    off, nothing is added.
+    the shoulders and its feet beside the hips, and a little around itself. Nothing is added at a
+    border that the character meets for long: there is more of it beyond, which is not known.
     """
     box = np.array(mask_box(mask))
     points = np.where(confident(pose.body)[:, None], pose.body[:, :2], np.nan)
@@ -87,8 +88,9 @@ def room_to_move(pose: Pose, mask: Float32[np.ndarray, "h w"], *, picture: Sides
     needed = np.array([left, top, right, box[3] + around])
     lacking = (needed - picture) * (-1, -1, 1, 1)
     most = MOST * max(picture[2:] - picture[:2])
-    least = np.array([CUT, CUT, CUT, CUT if confident(pose.body)[list(ANKLES)].any() else CUT_LEGS])
-    return np.asarray(np.clip(lacking, 0, most) * (_met(mask > 0.5, box, picture) <= least))
+    below = OPEN if confident(pose.body)[list(ANKLES)].any() else OPEN_LEGS
+    is_open = _met(mask > 0.5, box, picture) <= (OPEN, OPEN, OPEN, below)
+    return np.asarray(np.clip(lacking, 0, most) * is_open)
 
 
 def _length(points: Float[np.ndarray, "18 2"], limbs: tuple[tuple[int, int, int], ...]) -> float:

@@ -17,8 +17,8 @@ from dtvideo.puppet.skirt import Skirt, find_skirt
 from poses.types import Pose
 
 DETAIL = 2  # parts are cut and moved so much larger than the picture: no jags, less blur
-BEYOND = 0.25  # heights of a picture, by which a body that its lower border cuts off goes on
-CUT_WIDTH = 0.1  # widths of a picture: the least that the border cuts of such a body
+BEYOND = 0.25  # heights of a picture, by which a trunk is lengthened below it
+BROAD = 0.1  # widths of a picture: a trunk is lengthened where it meets the border for longer
 LARGE = 256  # longest side in pixels of the pictures for which this is worth its time
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -56,7 +56,7 @@ class Puppet:
         picture, behind, alpha = (
             each.repeat(detail, axis=0).repeat(detail, axis=1) for each in (reference, ground, mask)
         )
-        if _is_cut_off(alpha, points):
+        if _trunk_goes_on_below(alpha, points):
             rows = round(BEYOND * height * detail)
             picture, behind, alpha = (_longer(each, rows) for each in (picture, behind, alpha))
         solid = alpha > 0.5
@@ -132,9 +132,12 @@ def coarse_frame(reference: Image, mask: Mask, reference_pose: Pose, target_pose
     return Puppet.prepare(reference, mask, reference_pose).frame(target_pose)
 
 
-def _is_cut_off(alpha: Mask, points: Points) -> bool:
-    """Tell whether a body goes on below the picture: it meets the border and shows no feet."""
-    return bool((alpha[-1] > 0.5).mean() > CUT_WIDTH and not known(points[list(ANKLES)]).any())
+def _trunk_goes_on_below(alpha: Mask, points: Points) -> bool:
+    """Tell whether a body meets the lower border broadly and shows no feet.
+
+    Lengthened, it shows no gap below when it moves up.
+    """
+    return bool((alpha[-1] > 0.5).mean() > BROAD and not known(points[list(ANKLES)]).any())
 
 
 def _longer(picture: np.ndarray, rows: int) -> np.ndarray:
