@@ -5,26 +5,10 @@ import numpy as np
 import pytest
 
 from dtvideo.puppet import Puppet
-from poses.types import Pose
+from tests.upright import ANKLE, HIP, SIDE, body, pose
 
-SIDE = 128
 GROUND, SKIN, CLOTH, HAIR = (200, 220, 240), (230, 190, 160), (60, 90, 200), (120, 60, 30)
-HIP, KNEE, ANKLE = 72, 92, 112
 SIDES = ("right", "left")
-
-
-def body() -> np.ndarray:
-    """A figure that stands upright, its arms held straight out."""
-    points = [
-        (64, 28), (64, 42), (54, 44), (40, 44), (26, 44), (74, 44), (88, 44), (102, 44), (57, HIP),
-        (57, KNEE), (57, ANKLE), (71, HIP), (71, KNEE), (71, ANKLE), (60, 26), (68, 26), (53, 27),
-        (75, 27),
-    ]  # fmt: skip
-    return np.column_stack([np.array(points, dtype=float), np.ones(18)])
-
-
-def pose(joints: np.ndarray) -> Pose:
-    return Pose(body=joints + np.array((0.5, 0.5, 0.0)), size=(SIDE, SIDE))
 
 
 def figure(*, hair: bool = True, fur: bool = False) -> tuple[np.ndarray, np.ndarray]:
