@@ -1,4 +1,4 @@
-"""How much of a video is taken on: asked of its header first, then of what is really there."""
+"""Limits on the size of a video, checked against its header and then against its content."""
 
 from dataclasses import dataclass
 from pathlib import Path

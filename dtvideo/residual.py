@@ -1,4 +1,4 @@
-"""Tell the prediction for a whole picture as one for its residual, and the other way round.
+"""Convert the prediction for a whole picture into one for its residual, and back.
 
 A coarse-conditioned model denoises the residual r = x_0 - coarse: z_t = a_t r + s_t ε, where a_t
 and s_t belong to the step. The whole picture at the same noise is x_t = a_t x_0 + s_t ε, which is

@@ -1,4 +1,4 @@
-"""What a still camera sees behind somebody who moves: each place at moments when it is free."""
+"""What a still camera sees behind a moving person, pieced together from many moments."""
 
 import cv2
 import numpy as np

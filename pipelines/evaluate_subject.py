@@ -1,4 +1,4 @@
-"""Measure what it is worth to teach a model one character that it draws badly.
+"""Measure what is gained by teaching a model a character that it draws badly.
 
     report = evaluate_subject("toon", SubjectTraining("character"), SubjectEvaluation())
     print(report.table())

@@ -1,4 +1,4 @@
-"""A job of which some settings could not be read: everything else about it is checked all the same.
+"""A job with some unreadable settings, of which everything else is still checked.
 
 A manifest's faults are told in one round. Where `steps: few` stands, that is told, and the clip has
 no number of steps: the setting is lost. Of the checks that a job passes, those that never look at a

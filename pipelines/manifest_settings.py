@@ -1,6 +1,6 @@
-"""What may stand in a manifest: the settings of `RenderJob` on every level, and how they are told.
+"""What a manifest may hold: the settings of `RenderJob` on every level, and their schema.
 
-Values that cannot stand where they do are told and left out, so that the rest can be checked too.
+Values that cannot stand where they do are reported and left out, so that the rest is checked too.
 """
 
 import difflib

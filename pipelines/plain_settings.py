@@ -1,4 +1,4 @@
-"""Settings of a job from the plain values that a side-car or another process tells."""
+"""Settings of a job from the plain values in a side-car or from another process."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Poses found once are not looked for again: a cache on disk, by the content of the video.
+"""A cache on disk of the poses found in a video, by the content of the video.
 
 It lies in $DTVIDEO_CACHE, else in $XDG_CACHE_HOME/dtvideo, else in ~/.cache/dtvideo, and may be
 removed at any time.

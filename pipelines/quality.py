@@ -1,4 +1,4 @@
-"""Figures of a result, measured on its own frames: is it there, is it the same one, does it move?
+"""Figures measured on the frames of a result: does the character stay the same, does it move?
 
 blank, still      frames of one colour; frames equal to the one before although the pose moved
 identity          how far the character's mean colour is from the reference's (delta E, CIE 1976)

@@ -1,4 +1,4 @@
-"""What a result is made of: one hash over it, and in words where two of them differ.
+"""What a result is made of, as one hash, and how two such recipes differ, in words.
 
 settings   those of the job that change frames
 resolved   what they came to with the model and the reference at hand

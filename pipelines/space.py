@@ -1,4 +1,4 @@
-"""How much disk a render needs, told and checked before the first frame."""
+"""How much disk space a render needs, checked before the first frame."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long the segments of a body are, told by a whole clip of noisy key points.
+"""How long the segments of a body are, estimated from a whole clip of noisy key points.
 
 Foreshortening only makes segments look shorter, so a high percentile of the lengths seen comes
 near the truth; but of what noise does, it picks what lengthens: by 1 to 4 per cent for a detector

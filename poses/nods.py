@@ -1,4 +1,4 @@
-"""Take back turns of the head that no head makes: a detector that hardly sees a face guesses.
+"""Undo impossible turns of the head, which a detector guesses when it hardly sees a face.
 
 Where a face is small, hidden or made unreadable, its points stay together but whirl about from
 frame to frame; where a front is taken for a back, the face is made up. Where they are is still

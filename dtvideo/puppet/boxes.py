@@ -1,4 +1,4 @@
-"""Boxes of a picture: what is far from the character need not be looked at."""
+"""Boxes around a character, so that no work is done far from it."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Depth and captions for pictures that come without: by models of transformers that one names."""
+"""Depth and captions for pictures that have none, by transformers models that one names."""
 
 from pathlib import Path
 from typing import Any

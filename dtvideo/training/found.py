@@ -1,4 +1,4 @@
-"""What took long to find in pictures, kept packed in memory: as much as fits."""
+"""A cache of limited size, in memory, for what is slow to find in pictures."""
 
 import zlib
 from collections.abc import Callable, Hashable
