@@ -130,21 +130,21 @@ def toolbox_parser() -> Parser:
     add_animate_arguments(animate_tool, animate_command)
     add_generate(tools.add_parser("generate", help="pictures of one character from words"))
     _add_poses(tools.add_parser("poses", help="find, draw and convert key points"))
-    _add_train(tools.add_parser("train", help="train the built-in model"))
+    _add_train(tools.add_parser("train", help="train a model, a subject encoder or one character"))
     add_evaluate(tools.add_parser("evaluate", help="measure results against the truth"))
     doctor = tools.add_parser("doctor", help="check this machine, part by part")
     doctor.set_defaults(command=doctor_command)
     add_batch(tools.add_parser("batch", help="many characters and clips, unattended"))
     add_farm(tools.add_parser("farm", help="batches as jobs of a render farm"))
     add_verify(tools.add_parser("verify", help="check results against their side-cars"))
-    add_replay(tools.add_parser("replay", help="render again what a side-car tells, and compare"))
+    add_replay(tools.add_parser("replay", help="render again from a side-car, and compare"))
     add_models(tools.add_parser("models", help="fetch, check and convert real checkpoints"))
     return parser
 
 
 def _add_poses(parser: Parser) -> None:
     tools = parser.add_subparsers(metavar="WHAT", required=True)
-    extract = tools.add_parser("extract", help="find the person of a video: a clip file")
+    extract = tools.add_parser("extract", help="find the key points of a person in a video")
     extract.add_argument("source", metavar="VIDEO", type=Path)
     extract.add_argument("--detector", metavar="NAME", default="mediapipe")
     extract.add_argument(
@@ -152,11 +152,11 @@ def _add_poses(parser: Parser) -> None:
         metavar="WHO",
         type=reader("parse_person"),
         default="largest",
-        help="of several: a number from 1, left, right, largest or x,y",
+        help="which of several people: a number from 1, left, right, largest or x,y",
     )
-    extract.add_argument("--no-cache", dest="cache", action="store_false", help="look again")
+    extract.add_argument("--no-cache", dest="cache", action="store_false", help="detect again")
     extract.add_argument(
-        "--workers", metavar="N", type=int, default=1, help="processes that look at once (1)"
+        "--workers", metavar="N", type=int, default=1, help="detectors at work at the same time (1)"
     )
     add_limits(extract)
     draw = tools.add_parser("draw", help="draw key points as a movie or pictures")
@@ -186,12 +186,15 @@ def _add_poses(parser: Parser) -> None:
 def _add_camera(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--size", metavar="WxH", type=reader("parse_size"), help="512x512")
     group.add_argument(
-        "--view", metavar="DEG", type=float, help="0 before the chest, 90 at its left (0)"
+        "--view",
+        metavar="DEG",
+        type=float,
+        help="camera angle: 0 in front of the chest, 90 at its left (0)",
     )
-    group.add_argument("--tilt", metavar="DEG", type=float, help="looks down from above (0)")
-    group.add_argument("--lens", metavar="DEG", type=float, help="field of view, upright (30)")
+    group.add_argument("--tilt", metavar="DEG", type=float, help="camera looking down (0)")
+    group.add_argument("--lens", metavar="DEG", type=float, help="vertical field of view (30)")
     group.add_argument(
-        "--follow", action="store_true", default=None, help="goes along with the body"
+        "--follow", action="store_true", default=None, help="move the camera with the body"
     )
 
 
@@ -231,26 +234,26 @@ def poses_command(arguments: argparse.Namespace) -> int:
 
 def _add_train(parser: Parser) -> None:
     tools = parser.add_subparsers(metavar="WHAT", required=True)
-    toon = tools.add_parser("toon", help="the built-in model; goes on where a run stopped")
+    toon = tools.add_parser("toon", help="the built-in model; continues a stopped run")
     toon.add_argument("--run", metavar="DIR", type=Path, required=True, help="folder of the run")
     toon.add_argument(
         "--stage",
         metavar="NAME",
         default="all",
-        help="denoiser, keypoints, export, or all in this order",
+        help="denoiser, keypoints, export, or all of them in this order",
     )
-    toon.add_argument("--start", metavar="MODEL", type=Path, help="an exported model to begin with")
+    toon.add_argument("--start", metavar="MODEL", type=Path, help="an exported model to start from")
     toon.add_argument("--config", metavar="FILE", type=Path, help="settings as TOML")
     toon.add_argument(
         "-o", "--output", metavar="DIR", type=Path, help="where export writes (DIR/export)"
     )
     toon.add_argument("--device", metavar="NAME", default="cpu", help="auto, cpu, cuda or mps")
     toon.set_defaults(command=train_toon_command)
-    encoder = tools.add_parser("encoder", help="a subject encoder for a model, by drawn pictures")
+    encoder = tools.add_parser("encoder", help="a subject encoder for a model")
     encoder.add_argument("config", metavar="CONFIG", type=Path, help="settings as TOML")
     encoder.add_argument("--run", metavar="DIR", type=Path, required=True, help="folder of the run")
     encoder.add_argument(
-        "-o", "--output", metavar="MODEL", type=Path, help="where the model goes (DIR/export)"
+        "-o", "--output", metavar="MODEL", type=Path, help="folder for the model (DIR/export)"
     )
     encoder.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps")
     encoder.set_defaults(command=train_encoder_command)

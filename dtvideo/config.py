@@ -35,7 +35,7 @@ def load_settings(kind: type[Settings], path: Path) -> Settings:
             "C1", path, f"cannot be read ({error.strerror})", "check the path"
         ) from None
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
-        raise UsageError("C2", path, f"is not TOML: {error}", "mend that line") from None
+        raise UsageError("C2", path, f"is not TOML: {error}", "fix that line") from None
     return change_settings(kind(), values, origin=path)
 
 

@@ -126,7 +126,7 @@ def check_input(path: Path) -> None:
     if not stat.S_ISREG(mode):
         raise MediaError("V1", path, f"is {_kind(mode)}, not a file", "give a file")
     if not os.access(path, os.R_OK):
-        raise MediaError("V1", path, "may not be read by you", "change its permissions")
+        raise MediaError("V1", path, "is not readable by you", "change its permissions")
 
 
 def _refuse_address(path: Path) -> None:

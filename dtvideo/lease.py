@@ -31,7 +31,7 @@ def hold_lease(
     waiting: wait until another holder has let go, instead of refusing, and call this meanwhile.
     subject: what cannot be written, in the words of the user; `path` when None.
     Raises: OutputError F5 naming host, process and start of the run that holds it; ResourceError
-    F10 where the file system knows no locks, F3 where it cannot be written.
+    F10 where the file system does not support locks, F3 where it cannot be written.
     """
     subject = subject or path
     descriptor = _acquire(path, waiting, subject)
@@ -101,7 +101,7 @@ def _lock(descriptor: int, path: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
             raise
-        problem = "the file system knows no locks"
+        problem = "the file system does not support locks"
         raise ResourceError("F10", path.parent, problem, "write to a local disk") from error
 
 

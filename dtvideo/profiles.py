@@ -161,7 +161,7 @@ def movie_profile(path: Path, profile: Profile | None = None) -> Profile:
     chosen = profile or BY_SUFFIX.get(suffix)
     if chosen is None or chosen.kind != "movie" or suffix not in chosen.suffixes:
         known = ", ".join(profile.suffixes if profile else suffixes_of("movie"))
-        problem = f"{path.suffix or 'no suffix'} is no movie format"
+        problem = f"{path.suffix or 'no suffix'} is not a movie format"
         problem += " of this profile" if profile else ""
         raise UsageError("V12", path, problem, f"give {known}")
     return chosen

@@ -103,7 +103,7 @@ def add_ip_adapters(pipeline: AnimationBase, adapters: Sequence[tuple[str, float
         pipeline.register_modules(image_encoder=encoder)
     for path, found in zip(paths, shapes, strict=True):
         if not _fits(found, pipeline.image_encoder.config.to_dict()):
-            problem = "looks through another encoder of pictures"
+            problem = "was made for another image encoder"
             raise ModelError("M5", path, problem, "give adapters of one encoder")
     with explained_loading(paths[0], "give an IP-Adapter of this family"):
         pipeline.load_ip_adapter(
@@ -161,13 +161,13 @@ def _checked_ip_adapter(file: str, unet: Any) -> Shapes:
     first = f"this one begins with {', '.join(sorted(shapes)[:3])}"
     widths = {shape[-1] for name, shape in shapes.items() if name.endswith("to_k_ip.weight")}
     if not widths or not any(name.startswith("image_proj.") for name in shapes):
-        raise ModelError("M5", file, "is no IP-Adapter", f"give one in safetensors; {first}")
+        raise ModelError("M5", file, "is not an IP-Adapter", f"give one in safetensors; {first}")
     wanted = unet.config.cross_attention_dim
     if widths != {wanted}:
         problem = f"is {max(widths)} wide, the model's cross-attention {wanted}"
         raise ModelError("M5", file, problem, "give an IP-Adapter of this family")
     if _picture_width(shapes) is None:
-        problem = "is for the numbers of a face recogniser, which is not here"
+        problem = "needs a face recogniser, which dtvideo does not have"
         raise ModelError("M5", file, problem, "give an IP-Adapter that sees whole pictures")
     return shapes
 

@@ -22,7 +22,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     """Add the tools of a batch."""
     tools = parser.add_subparsers(metavar="WHAT", required=True)
     init = tools.add_parser(
-        "init", help="write a manifest of a folder of pictures and one of clips"
+        "init", help="write a manifest for a folder of pictures and a folder of clips"
     )
     init.add_argument("characters", metavar="CHARACTERS", type=Path)
     init.add_argument("clips", metavar="CLIPS", type=Path)
@@ -41,22 +41,25 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         tool.set_defaults(command=command)
         add_manifest(tool)
         tool.add_argument(
-            "--progress", metavar="bar|json|none", default="bar", help="lines, objects, or failures"
+            "--progress",
+            metavar="bar|json|none",
+            default="bar",
+            help="lines, one JSON object per line, or failures only (bar)",
         )
         if name != "check":
             _add_running(tool)
             tool.set_defaults(going_on="the same command goes on")
     tools.choices["retry"].add_argument("names", metavar="CLIP", nargs="*")
     for name, command, text in (
-        ("status", _status, "tell the state of every clip"),
-        ("cancel", _cancel, "cancel clips that wait or run"),
+        ("status", _status, "print the state of every clip"),
+        ("cancel", _cancel, "cancel waiting or running clips"),
         ("report", _report, "write the report page"),
     ):
         tool = tools.add_parser(name, help=text)
         tool.add_argument("manifest", metavar="MANIFEST", type=Path)
         tool.set_defaults(command=command)
     add_otio(tools.add_parser("otio", help="write the finished clips as an OpenTimelineIO track"))
-    tools.choices["status"].add_argument("--json", action="store_true", help="one object a line")
+    tools.choices["status"].add_argument("--json", action="store_true", help="one object per line")
     tools.choices["cancel"].add_argument("names", metavar="CLIP", nargs="*")
 
 
@@ -74,7 +77,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--compare", action="store_true", help="keep nothing, only compare")
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument(
-        "--locked", action="store_true", help="refuse weights that are not those that were used"
+        "--locked", action="store_true", help="refuse weights other than those that were used"
     )
     parser.add_argument("--progress", metavar="bar|json|none", default="bar")
     parser.set_defaults(command=_replay)

@@ -55,10 +55,10 @@ class Clip:
     def start(self, state: FrameState) -> "Clip":
         """Go on at the frame of a state; the poses are still those of the whole clip.
 
-        Raises: UsageError M11 when the clip is under way already.
+        Raises: UsageError M11 when the clip is already under way.
         """
         if self._frames is not None:
-            raise UsageError("M11", "clip", "is under way already", "open another one to start")
+            raise UsageError("M11", "clip", "is already under way", "open another one to start")
         self.state = state
         return self
 

@@ -23,11 +23,11 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "--steps": ("steps", int, "steps of the scheduler"),
     "--ref-weight": ("reference_weight", float, "weight of the reference's features"),
     "--prev-weight": ("previous_weight", float, "weight of the previous frame's features"),
-    "--beta": ("beta", float, "how much the layers of a subject encoder count"),
-    "--align": ("align", float, "how much a token prefers its own part of the body"),
-    "--align-gain": ("align_gain", float, "how far what a source loses by that is made up for"),
-    "--coarse": ("coarse", _switch, "on or off: whether the model gets its coarse frames"),
-    "--keep-ground": ("keep_ground", _switch, "on or off: whether it leaves the ground alone"),
+    "--beta": ("beta", float, "weight of the subject encoder"),
+    "--align": ("align", float, "how strongly body parts attend to the same part"),
+    "--align-gain": ("align_gain", float, "limit of the gain that makes up for alignment"),
+    "--coarse": ("coarse", _switch, "on or off: give the model its coarse frames"),
+    "--keep-ground": ("keep_ground", _switch, "on or off: leave the ground unchanged"),
     "--guidance": ("mode", str, "interleaved, averaged, text or none"),
     "--ref-guidance": ("reference_scale", float, "scale of the reference's guidance"),
     "--text-guidance": ("text_scale", float, "scale of the prompt's guidance"),
@@ -51,7 +51,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also driven by another body's poses, fitted to the character",
     )
-    toon.add_argument("--ablations", action="store_true", help="change one part at a time")
+    toon.add_argument(
+        "--ablations", action="store_true", help="change one part of the method at a time"
+    )
     toon.add_argument("--no-baselines", dest="baselines", action="store_false")
     toon.add_argument("--plots", metavar="DIR", type=Path, help="curves and the worst frames")
     toon.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep pictures and scores")
@@ -64,12 +66,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     encoder.add_argument("--beta", metavar="B", type=float, default=1.0, help="1, as in training")
     _add_drawn(encoder, clips=40)
     encoder.add_argument("-o", "--output", metavar="DIR", type=Path, help="keep a sheet and scores")
-    _add_subject(tools.add_parser("subject", help="what it is worth to teach a character"))
+    _add_subject(tools.add_parser("subject", help="what teaching a character gains"))
     points = tools.add_parser("keypoints", help="a pose detector on drawn characters")
     points.set_defaults(command=_keypoints)
     _add_drawn(points, clips=100)
     points.add_argument("--detector", metavar="NAME", default="toon")
-    points.add_argument("--cut", action="store_true", help="figures that end at four heights")
+    points.add_argument("--cut", action="store_true", help="figures cut off at four heights")
     points.add_argument("-o", "--output", metavar="FILE", type=Path, help="scores as JSON")
     folders = tools.add_parser("folders", help="pictures against pictures of the same name")
     folders.add_argument("predictions", metavar="PREDICTED", type=Path)
@@ -87,7 +89,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         type=Path,
         nargs="*",
-        help="pictures that `dtvideo generate` made; without any, drawn characters are asked for",
+        help="pictures made by `dtvideo generate`; without any, drawn characters are used",
     )
     parser.add_argument("--clip", metavar="NAME", help="CLIP model: a folder or a fetched hub id")
     parser.add_argument("--dino", metavar="NAME", help="DINO model: a folder or a fetched hub id")
@@ -95,7 +97,9 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
     drawn = parser.add_argument_group("drawn characters")
     _add_drawn(drawn, clips=40)
     drawn.add_argument("--model", metavar="NAME", default="toon")
-    drawn.add_argument("--pictures", metavar="N", type=int, default=1, help="of each request (1)")
+    drawn.add_argument(
+        "--pictures", metavar="N", type=int, default=1, help="pictures per request (1)"
+    )
     drawn.add_argument("--no-baselines", dest="baselines", action="store_false")
     _add_settings(parser)
 
@@ -103,15 +107,17 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 def _add_subject(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_subject)
     parser.add_argument("--model", metavar="NAME", default="toon")
-    parser.add_argument("--characters", metavar="N", type=int, default=4, help="to teach (4)")
     parser.add_argument(
-        "--among", metavar="N", type=int, default=32, help="the worst of so many are taught (32)"
+        "--characters", metavar="N", type=int, default=4, help="how many to teach (4)"
     )
     parser.add_argument(
-        "--frames", metavar="N", type=int, default=4, help="poses measured of each (4)"
+        "--among", metavar="N", type=int, default=32, help="taught are the worst of this many (32)"
     )
     parser.add_argument(
-        "--regular", metavar="N", type=int, default=8, help="regular pictures of a training (8)"
+        "--frames", metavar="N", type=int, default=4, help="poses measured per character (4)"
+    )
+    parser.add_argument(
+        "--regular", metavar="N", type=int, default=8, help="regular pictures per training (8)"
     )
     parser.add_argument("--progress", metavar="bar|json|none", default="bar")
     parser.add_argument(
@@ -119,7 +125,7 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="DIR",
         type=Path,
-        help="keep the models, a sheet and scores; the same command goes on there",
+        help="keep models, a sheet and scores; the same command continues there",
     )
     add_training(parser.add_argument_group("training"))
 
@@ -233,7 +239,7 @@ def _generate(arguments: argparse.Namespace) -> int:
         if likeness.clip is None and likeness.dino is None:
             from dtvideo.errors import UsageError
 
-            problem = "there is no model to measure pictures by"
+            problem = "there is no model to measure pictures with"
             raise UsageError("U1", "evaluate generate", problem, "give --clip NAME or --dino NAME")
         report = evaluate_generate.evaluate_folders_of_pictures(
             arguments.folders, likeness, output=arguments.output

@@ -234,7 +234,7 @@ def _score_sidecar(
         }:
             pass
         case _:
-            raise MediaError("V1", sidecar, "is no side-car of pictures", "make them again")
+            raise MediaError("V1", sidecar, "is not a side-car of pictures", "make them again")
     paths = {entry["role"]: sidecar.parent / entry["path"] for entry in inputs}
     reference = load_image(paths["reference"]).rgb
     words = " ".join(prompt.replace(TOKEN, " ").split())

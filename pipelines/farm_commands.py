@@ -15,7 +15,7 @@ from pipelines.messages import amount
 def add_farm(parser: argparse.ArgumentParser) -> None:
     """Add the tools of render farms."""
     tools = parser.add_subparsers(metavar="WHAT", required=True)
-    export = tools.add_parser("export", help="write a batch as a farm's job, one task a clip")
+    export = tools.add_parser("export", help="write a batch as a farm job, one task per clip")
     export.set_defaults(command=_export)
     add_manifest(export)
     kind = export.add_mutually_exclusive_group(required=True)
@@ -25,13 +25,13 @@ def add_farm(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--overwrite", action="store_true")
     cue = export.add_argument_group("OpenCue")
     cue.add_argument("--show", metavar="NAME", help="needed by OpenCue")
-    cue.add_argument("--shot", metavar="NAME", help="the manifest's name when absent")
+    cue.add_argument("--shot", metavar="NAME", help="(the manifest's name)")
     cue.add_argument("--user", metavar="NAME", help="needed by OpenCue")
     run = tools.add_parser("run", help="render one clip of a manifest, as a farm's task does")
     run.set_defaults(command=_run)
     add_manifest(run)
     run.add_argument("--clip", metavar="NAME")
-    run.add_argument("--number", metavar="N", type=int, help="instead of a name, from 1")
+    run.add_argument("--number", metavar="N", type=int, help="a number from 1, instead of a name")
     run.add_argument("--progress", metavar="openjd|bar|json|none", default="bar")
 
 
@@ -47,7 +47,9 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
     """Add a manifest and where its files may lie."""
     parser.add_argument("manifest", metavar="MANIFEST", type=Path)
     parser.add_argument("--output", metavar="DIR", type=Path, help="where results go (MANIFEST's)")
-    parser.add_argument("--allow-outside", action="store_true", help="inputs may lie anywhere")
+    parser.add_argument(
+        "--allow-outside", action="store_true", help="allow inputs outside the manifest's folder"
+    )
 
 
 def _clips(arguments: argparse.Namespace) -> list[Any]:

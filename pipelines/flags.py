@@ -103,17 +103,17 @@ def add_character(group: argparse._ArgumentGroup) -> None:
         dest="reference_pose",
         metavar="PATH",
         type=Path,
-        help="key points of the picture (found when absent)",
+        help="key points of the picture (default: detected)",
     )
     group.add_argument(
         "--ref-mask",
         dest="reference_mask",
         metavar="PATH",
         type=Path,
-        help="mask of the character, white on black (found when absent)",
+        help="mask of the character, white on black (default: found)",
     )
     group.add_argument(
-        "--matte", metavar="NAME", help="find the mask by this rembg model or ONNX file"
+        "--matte", metavar="NAME", help="find the mask with this rembg model or ONNX file"
     )
     group.add_argument(
         "--model",
@@ -129,7 +129,7 @@ def add_character(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--vae",
         metavar="NAME",
-        help="autoencoder, a tiny one too: a folder, a file or a hub id (the model's own)",
+        help="autoencoder, perhaps a tiny one: a folder, a file or a hub id (the model's own)",
     )
     _add_added_files(group)
 
@@ -138,11 +138,11 @@ def _add_added_files(group: argparse._ArgumentGroup) -> None:
     """Add the files that a model takes besides its own; each may be given several times."""
     for flag, form, text in (
         ("--lora", "FILE:SCALE", "may be given several times"),
-        ("--embedding", "FILE:WORD", "a textual inversion, and how prompts call it (its own word)"),
+        ("--embedding", "FILE:WORD", "a textual inversion and its word in prompts (its own word)"),
         (
             "--ip-adapter",
             "FILE:SCALE",
-            "lets a Stable Diffusion model see the character, without training (0.3)",
+            "shows a Stable Diffusion model the character, without training (0.3)",
         ),
     ):
         name = flag.removeprefix("--").replace("-", "_")
@@ -187,7 +187,10 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
 def add_words(group: argparse._ArgumentGroup) -> None:
     """Add the size of a picture and the words about it."""
     group.add_argument(
-        "--size", metavar="WxH", type=reader("parse_size"), help="rounded up if need be"
+        "--size",
+        metavar="WxH",
+        type=reader("parse_size"),
+        help="size in pixels, rounded up if need be",
     )
     group.add_argument("--prompt", metavar="TEXT", default="", help="what the picture shows")
     group.add_argument("--negative-prompt", metavar="TEXT", default="", help="what to avoid")
@@ -198,17 +201,19 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
         "--frames",
         metavar="RANGE",
         type=reader("parse_frames"),
-        help="part of the driver, counted from 0: 24-71, or a set such as 0-40x2,60; with --fps "
-        "its frames at that rate are counted",
+        help="part of the driver, counted from 0 at the rate of --fps: 24-71, or a set such as "
+        "0-40x2,60",
     )
     group.add_argument(
         "--fps",
         dest="rate",
         metavar="F",
         type=reader("parse_rate"),
-        help="frames per second, such as 30000/1001; a video stays as long (the driver's)",
+        help="frames per second, such as 30000/1001; a video keeps its length (the driver's)",
     )
-    group.add_argument("--audio", metavar="copy|none", default="copy")
+    group.add_argument(
+        "--audio", metavar="copy|none", default="copy", help="the driver's sound (copy)"
+    )
     group.add_argument(
         "--no-retarget",
         dest="retarget",
@@ -225,7 +230,7 @@ def _add_motion(group: argparse._ArgumentGroup) -> None:
         "--no-room",
         dest="room",
         action="store_false",
-        help="keep the borders of a cut-out picture, whether arms and legs leave it or not",
+        help="keep the borders of a cut-out picture, even if arms and legs leave it",
     )
 
 
@@ -235,15 +240,15 @@ def _add_poses(group: argparse._ArgumentGroup) -> None:
         "--detector",
         metavar="NAME",
         default="mediapipe",
-        help="mediapipe, openpose, dwpose or toon: finds the driver's pose; weights that are not "
-        "fetched from the hub: dwpose:FOLDER",
+        help="detects the driver's pose: mediapipe, openpose, dwpose or toon; with your own "
+        "weights: dwpose:FOLDER",
     )
     group.add_argument(
         "--person",
         metavar="WHO",
         type=reader("parse_person"),
         default="largest",
-        help="of several: a number from 1, left, right, largest or x,y",
+        help="which of several people: a number from 1, left, right, largest or x,y",
     )
     group.add_argument(
         "--face", metavar="off|weak|full", help="the driver's face; weak: eyes and mouth"
@@ -253,7 +258,7 @@ def _add_poses(group: argparse._ArgumentGroup) -> None:
         "--no-cache",
         dest="cache",
         action="store_false",
-        help="look for poses again, keep none",
+        help="detect poses again, and cache none",
     )
 
 
@@ -263,14 +268,14 @@ def add_reference_pose(group: argparse._ArgumentGroup) -> None:
         "--ref-detector",
         dest="reference_detector",
         metavar="NAME",
-        help="finds the picture's pose (toon, then mediapipe)",
+        help="detects the picture's pose (toon, then mediapipe)",
     )
     group.add_argument(
         "--ref-person",
         dest="reference_person",
         metavar="WHO",
         type=reader("parse_person", flag="--ref-person"),
-        help="who of the people in the picture",
+        help="which of the people in the picture",
     )
 
 
@@ -295,7 +300,7 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         "--puppet",
         metavar="S",
         type=float,
-        help="start from the picture's limbs moved into the pose, under this share of noise, such "
+        help="start from the picture's limbs moved into the pose, with this share of noise, such "
         "as 0.4; needs several steps (1: noise alone)",
     )
     add_sampling(group)
@@ -303,45 +308,54 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
 
 def add_sampling(group: argparse._ArgumentGroup) -> None:
     """Add how a picture is denoised, guided and enlarged."""
-    group.add_argument(
-        "--upscale", metavar="N", type=int, help="larger than the model's size, 1 to 8 times"
-    )
-    group.add_argument("--seed", metavar="N", type=int, default=0)
-    group.add_argument("--steps", metavar="N", type=int, help="the model's own when absent")
+    group.add_argument("--upscale", metavar="N", type=int, help="1 to 8 times the model's own size")
+    group.add_argument("--seed", metavar="N", type=int, default=0, help="chooses the noise (0)")
+    group.add_argument("--steps", metavar="N", type=int, help="sampler steps (the model's own)")
     group.add_argument(
         "--scheduler",
         metavar="NAME",
         help="ddim, euler, euler-a, dpm++, unipc, lcm, tcd, turbo, lightning or hyper",
     )
     group.add_argument("--guidance", metavar="MODE", help="interleaved, averaged, text or none")
-    group.add_argument("--ref-guidance", dest="reference_guidance", metavar="S", type=float)
-    group.add_argument("--text-guidance", metavar="S", type=float)
+    group.add_argument(
+        "--ref-guidance",
+        dest="reference_guidance",
+        metavar="S",
+        type=float,
+        help="strength of the picture's guidance (the model's own)",
+    )
+    group.add_argument(
+        "--text-guidance",
+        metavar="S",
+        type=float,
+        help="strength of the prompt's guidance (the model's own)",
+    )
     group.add_argument(
         "--ref-probability",
         dest="reference_probability",
         metavar="P",
         type=float,
-        help="share of the steps that the picture guides",
+        help="share of the steps guided by the picture",
     )
     group.add_argument(
         "--beta",
         metavar="B",
         type=float,
-        help="weight of the model's subject encoder, where it has one (0.2)",
+        help="weight of the model's subject encoder, if it has one (0.2)",
     )
     group.add_argument(
         "--align",
         metavar="A",
         type=float,
-        help="read each part of the body from the same part of the picture, 0 to 500 (0: off)",
+        help="how strongly body parts attend to the same part of the picture, 0 to 500 (0: off)",
     )
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry-run", action="store_true", help="check and plan, render nothing")
-    group.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
+    group.add_argument("--resume", action="store_true", help="continue an interrupted run")
     group.add_argument(
-        "--skip-existing", action="store_true", help="leave a result that is there as it is"
+        "--skip-existing", action="store_true", help="leave an existing result as it is"
     )
     add_running(group)
 
@@ -356,16 +370,25 @@ def add_running(group: argparse._ArgumentGroup) -> None:
         "--cache-memory",
         metavar="SIZE",
         type=reader("parse_bytes"),
-        help="limit for the picture's features, such as 4G",
+        help="memory limit for the picture's cached features, such as 4G",
     )
     group.add_argument(
         "--memory",
         metavar="high|balanced|low",
         default="high",
-        help="how much of a GPU's memory the model may take; less is slower (high)",
+        help="how much of a GPU's memory the model may use; less is slower (high)",
     )
     group.add_argument("--threads", metavar="N", type=int, help="processor threads")
-    group.add_argument("--strict", action="store_true", help="an error where a guess is made")
-    group.add_argument("--locked", action="store_true", help="refuse weights of no noted hash")
-    group.add_argument("--overwrite", action="store_true", help="replace what is there")
-    group.add_argument("--progress", metavar="bar|json|none", default="bar")
+    group.add_argument("--strict", action="store_true", help="fail instead of guessing")
+    group.add_argument(
+        "--locked",
+        action="store_true",
+        help="refuse weights whose hash is not the recorded one",
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace existing results")
+    group.add_argument(
+        "--progress",
+        metavar="bar|json|none",
+        default="bar",
+        help="a bar, one JSON object per line, or errors only (bar)",
+    )

@@ -21,18 +21,20 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `dtvideo generate`."""
     parser.set_defaults(command=_generate)
     parser.add_argument("reference", metavar="REF", type=file_name, help="picture of the character")
-    parser.add_argument("-n", dest="count", metavar="N", type=int, default=4, help="pictures (4)")
+    parser.add_argument(
+        "-n", dest="count", metavar="N", type=int, default=4, help="how many pictures (4)"
+    )
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, help="a folder (<ref>_pictures)"
     )
     parser.add_argument(
-        "--pose", metavar="FILE", type=Path, help="key points to take, as JSON (the picture's own)"
+        "--pose", metavar="FILE", type=Path, help="key points to use, as JSON (the picture's own)"
     )
     parser.add_argument(
         "--depth",
         metavar="PATH",
         type=Path,
-        help="a depth picture, near is white, or a folder of them for the pictures in turn",
+        help="a depth picture, near as white, or a folder of them, used in turn",
     )
     add_words(parser.add_argument_group("words"))
     parser.add_argument(
@@ -55,10 +57,10 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
         dest="reference_weight",
         metavar="W",
         type=float,
-        help="weight of the picture's features (3.0; 2.5 for toon, and wise for drawn characters)",
+        help="weight of the picture's features (3.0; 2.5, better for drawn characters, with toon)",
     )
     method.add_argument(
-        "--no-mask", dest="mask", action="store_false", help="attend to the ground of REF as well"
+        "--no-mask", dest="mask", action="store_false", help="attend to the ground of REF too"
     )
     add_sampling(method)
     add_running(parser.add_argument_group("running"))

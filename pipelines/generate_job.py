@@ -49,7 +49,7 @@ class GenerateJob(CharacterJob):
             problem = "there is no depth for it to see"
             raise UsageError("U1", "--depth-controlnet", problem, "give --depth FILE as well")
         if self.output is not None and not is_folder(self.output):
-            problem = f"{self.output} is no folder"
+            problem = f"{self.output} is not a folder"
             raise UsageError("M11", "-o", problem, "give a folder/ for the pictures")
 
     def clip_changes(self) -> dict[str, object]:

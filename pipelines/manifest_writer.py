@@ -46,7 +46,7 @@ def _listed(
 ) -> dict[str, dict[str, str]]:
     """Return the files of a folder by names that are distinct on every system."""
     if not folder.is_dir():
-        raise MediaError("V1", folder, "is no folder", "give a folder of files")
+        raise MediaError("V1", folder, "is not a folder", "give a folder of files")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not files:
         raise MediaError("V1", folder, f"has no {' '.join(sorted(suffixes))}", "check the folder")

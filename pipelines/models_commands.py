@@ -15,9 +15,9 @@ GIGABYTE = 1e9
 def add_models(parser: Parser) -> None:
     """Add the tools for models to a parser."""
     tools = parser.add_subparsers(metavar="WHAT", required=True)
-    known = tools.add_parser("list", help="the presets: where from, licence, size, whether here")
+    known = tools.add_parser("list", help="the presets: parts, licences, sizes, what is fetched")
     known.set_defaults(command=list_command)
-    get = tools.add_parser("fetch", help="bring presets or hub models here: asks the network")
+    get = tools.add_parser("fetch", help="download presets or hub models")
     get.add_argument("names", metavar="NAME", nargs="+", help="a preset or owner/name")
     get.add_argument("--whole", action="store_true", help="float32 files instead of half precision")
     get.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub model")
@@ -25,7 +25,7 @@ def add_models(parser: Parser) -> None:
     verify = tools.add_parser("verify", help="check weight files: whole, sizes, hashes")
     verify.add_argument("names", metavar="NAME", nargs="+", help="preset, hub id, folder or file")
     verify.set_defaults(command=verify_command)
-    carry = tools.add_parser("transfer", help="carry a ControlNet to another base model")
+    carry = tools.add_parser("transfer", help="adapt a ControlNet to another base model")
     carry.add_argument("controlnet", metavar="CONTROLNET", help="folder or hub id")
     for flag, what in (("--from", "the base it was made for"), ("--to", "the base it is for")):
         dest = "old" if flag == "--from" else "new"

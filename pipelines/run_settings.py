@@ -1,4 +1,4 @@
-"""What a training run is made with, noted in its folder, so that nobody goes on otherwise unawares.
+"""The settings of a training run, kept in its folder, so that no change of them goes unnoticed.
 
 `recipe.json` lies beside a checkpoint and holds the settings that the run was begun with and those
 that it had last.
@@ -42,11 +42,11 @@ def begin_or_go_on(parts: Iterable[RunPart], *, report: Report) -> None:
     for part, note in zip(parts, notes, strict=True):
         if changed := [name for name in _changes(part, note) if _is_fixed(name, part.fixed)]:
             told = "; ".join(_changes(part, note)[name] for name in changed)
-            remedy = "give what it was begun with, or another folder to --run"
-            raise UsageError("B10", part.folder, f"was begun otherwise: {told}", remedy)
+            remedy = "give the settings it was begun with, or another folder with --run"
+            raise UsageError("B10", part.folder, f"was begun differently: {told}", remedy)
     for part, note in zip(parts, notes, strict=True):
         if changes := _changes(part, note):
-            report(f"warning: {part.folder} goes on otherwise: {'; '.join(changes.values())}")
+            report(f"warning: {part.folder} continues with changes: {'; '.join(changes.values())}")
         now = dict(_flat(part.settings))
         last = {**note.get(LAST, {}), **now}
         write_json(part.folder / RECIPE, {BEGUN: {**last, **note.get(BEGUN, {})}, LAST: last})

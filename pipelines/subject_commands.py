@@ -34,7 +34,7 @@ def add_train_subject(parser: argparse.ArgumentParser) -> None:
         "--class", dest="class_word", metavar="WORD", required=True, help="what it is: 1girl, dog"
     )
     parser.add_argument(
-        "-o", "--output", metavar="DIR", type=Path, required=True, help="where the model goes"
+        "-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the model"
     )
     add_training(parser.add_argument_group("training"))
     words = parser.add_argument_group("regular pictures")
@@ -42,7 +42,7 @@ def add_train_subject(parser: argparse.ArgumentParser) -> None:
     words.add_argument(
         "--captioner",
         metavar="NAME",
-        help="instead of --prompt: a captioner of transformers, a folder or a fetched hub id",
+        help="instead of --prompt: a transformers captioner, as a folder or a fetched hub id",
     )
     words.add_argument("--regular", metavar="N", type=int, default=32, help="how many (32)")
     words.add_argument("--ref-weight", dest="reference_weight", metavar="W", type=float)
@@ -59,14 +59,14 @@ def add_train_subject(parser: argparse.ArgumentParser) -> None:
 def add_training(group: argparse._ArgumentGroup) -> None:
     """Add how a model is taught a character."""
     numbers = (
-        ("--steps", int, "800; toon: 120; each with the reference and a regular picture"),
-        ("--rank", int, "of a LoRA; 0 trains the whole model (0)"),
-        ("--learning-rate", float, "1e-6; toon: 3e-4"),
-        ("--token-rate", float, "of the new word (5e-3)"),
-        ("--lora-rate", float, "of the LoRA (1e-4)"),
-        ("--prior-weight", float, "of the regular pictures; 0 makes none (1)"),
-        ("--seed", int, "0"),
-        ("--checkpoint-every", int, "steps (100)"),
+        ("--steps", int, "training steps (800; 120 for toon)"),
+        ("--rank", int, "rank of a LoRA; 0 trains the whole model (0)"),
+        ("--learning-rate", float, "of the model (1e-6; 3e-4 for toon)"),
+        ("--token-rate", float, "learning rate of the new word (5e-3)"),
+        ("--lora-rate", float, "learning rate of the LoRA (1e-4)"),
+        ("--prior-weight", float, "weight of the regular pictures; 0 makes none (1)"),
+        ("--seed", int, "chooses all random draws (0)"),
+        ("--checkpoint-every", int, "steps between checkpoints (100)"),
         ("--sheet-every", int, "steps between sheets of samples (200)"),
     )
     for flag, kind, text in numbers:
@@ -74,9 +74,11 @@ def add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--attention",
         action=argparse.BooleanOptionalAction,
-        help="attend to the picture while it is learnt (only with toon)",
+        help="attend to the picture during training (on for toon)",
     )
-    group.add_argument("--tensorboard", action="store_true", help="write the log for it too")
+    group.add_argument(
+        "--tensorboard", action="store_true", help="also write the log for TensorBoard"
+    )
 
 
 def told_training(values: Mapping[str, Any]) -> dict[str, Any]:

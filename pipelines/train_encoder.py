@@ -337,7 +337,7 @@ def _trained_layout(
     Raises: ModelError M1 when the model has none.
     """
     if pipeline.controlnet is None:
-        problem = "has no ControlNet for poses, as which that of the layout begins"
+        problem = "has no pose ControlNet for the layout's to start from"
         remedy = "set layout_model to a depth ControlNet, or layout to false"
         raise ModelError("M1", settings.model, problem, remedy)
     guide: ControlNetModel = copy.deepcopy(pipeline.controlnet).requires_grad_(True)

@@ -52,7 +52,7 @@ def train_subject(settings: SubjectTraining, job: GenerateJob, *, report: Report
     `token.safetensors`, the new word as a textual inversion, and for a LoRA `lora.safetensors`;
     the folder `training` holds what a run goes on from.
     Raises: as `open_studio`; OutputError F7 when another model is there; UsageError B10 when the
-    run was begun otherwise; QualityError M7 when the loss is not finite.
+    run was begun differently; QualityError M7 when the loss is not finite.
     """
     folder, work = job.folder, job.folder / TRAINING
     _check_job(job)
@@ -258,7 +258,7 @@ def _begin(settings: SubjectTraining, job: GenerateJob) -> None:
     if (work / RECIPE).exists():
         different = differences(read_recipe(work / RECIPE), recipe)
         if different and not job.overwrite:
-            problem = f"was begun otherwise: {'; '.join(different)}"
+            problem = f"was begun differently: {'; '.join(different)}"
             raise UsageError("B10", work, problem, "give --overwrite to begin again")
         if not different:
             return

@@ -15,18 +15,18 @@ BESIDE = "give the .json beside a result"
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Read a side-car.
 
-    Raises: MediaError V1 when it cannot be opened, F9 when it is no side-car or a newer one.
+    Raises: MediaError V1 when it cannot be opened, F9 when it is not a side-car or a newer one.
     """
     check_input(path)
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         if path.suffix.lower() != ".json":
-            raise MediaError("F9", path, "is no side-car", BESIDE) from None
+            raise MediaError("F9", path, "is not a side-car", BESIDE) from None
         problem = f"is not JSON: {error}"
         raise MediaError("F9", path, problem, "render again with --overwrite") from None
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
-        raise MediaError("F9", path, "is no side-car of dtvideo", BESIDE)
+        raise MediaError("F9", path, "is not a side-car of dtvideo", BESIDE)
     if told.get("schema_version") != SCHEMA_VERSION:
         problem = f"has version {told.get('schema_version')}, this is {SCHEMA_VERSION}"
         raise MediaError("F9", path, problem, "use the dtvideo that wrote it")
@@ -97,7 +97,7 @@ def _outputs(told: Mapping[str, Any], sidecar: Path) -> list[dict[str, Any]]:
     """
     outputs = told.get("outputs")
     if not isinstance(outputs, list) or not all(map(_is_output, outputs)):
-        problem = "names its files in no way that is known"
+        problem = "names its files in no known way"
         raise MediaError("F9", sidecar, problem, "render again with --overwrite")
     return outputs
 

@@ -69,7 +69,7 @@ class Work:
                 self.is_ours = True
                 return
             if not again:
-                problem = f"was begun otherwise: {'; '.join(different)}"
+                problem = f"was begun differently: {'; '.join(different)}"
                 remedy = "give --overwrite instead of --resume to begin again"
                 raise UsageError("B10", self.folder, problem, remedy)
         self.clear()

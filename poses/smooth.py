@@ -56,7 +56,7 @@ class RepairReport:
 
     def describe(self) -> str:
         """Say in one line which frames were mended and which are empty."""
-        text = f"mended frames {in_words(self.frames)}"
+        text = f"repaired frames {in_words(self.frames)}"
         return text + (f", nobody in {in_words(self.empty_frames)}" if self.empty_frames else "")
 
 

@@ -117,7 +117,7 @@ class SelfSubjectAttention:
     @contextmanager
     def _mode(self, mode: Writing | Reading) -> Iterator[None]:
         if self.exchange.mode is not None:
-            raise UsageError("M11", "attention", "is reading or writing already", "end that first")
+            raise UsageError("M11", "attention", "is already reading or writing", "end that first")
         self.exchange.mode = mode
         try:
             yield
@@ -165,5 +165,5 @@ def _check_free(layers: Mapping[str, Attention]) -> None:
     for name, layer in layers.items():
         if isinstance(layer.processor, SelfSubjectProcessor):
             raise UsageError(
-                "M11", name, "has self-subject attention already", "leave that installation first"
+                "M11", name, "already has self-subject attention", "leave that `with` block first"
             )

@@ -29,7 +29,7 @@ def wanted_files(names: Sequence[str], *, half: bool = True) -> list[str]:
     weights = [name for name in usable if name.endswith(".safetensors")]
     if not weights:
         raise ModelError(
-            "M3", "hub", "has no .safetensors file for us", "choose a model that offers them"
+            "M3", "hub", "has no .safetensors file to use", "choose a model that offers them"
         )
     chosen = [name for folder in _folders(weights) for name in _variant(weights, folder, half)]
     return sorted([name for name in usable if name.endswith(CONFIGURATION)] + chosen)
@@ -95,7 +95,7 @@ def _check_answers(hub_id: str, name: str, *, commit: str, endpoint: str | None)
         get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS)
     except Exception as error:
         if "Timeout" in type(error).__name__:  # httpx or httpx2, by the client's version
-            problem = f"the hub says nothing about {name} for {TIMEOUT_SECONDS:g} s"
+            problem = f"the hub has not answered about {name} for {TIMEOUT_SECONDS:g} s"
             remedy = "check the network, or try again later: what is fetched is kept"
             raise ModelError("M1", hub_id, problem, remedy) from error
 

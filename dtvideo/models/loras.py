@@ -1,4 +1,4 @@
-"""LoRA files: whole and of which family, before a loader opens them; and what it took of them."""
+"""Check LoRA files before a loader opens them, and see how much of them it used."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ def check_lora(path: Path, *, text_width: int) -> Shapes:
             remedy = "give a plain LoRA, or merge it into the model with the program that made it"
             raise ModelError("M5", path, f"is {kind}, no LoRA, and is not read", remedy)
     if not any("lora" in name for name in shapes):
-        problem = f"is no LoRA: its {len(shapes)} weights begin with {first}"
+        problem = f"is not a LoRA: its {len(shapes)} weights begin with {first}"
         raise ModelError("M5", path, problem, "give a LoRA, or a whole model with --model")
     for lacking in _missing_halves(shapes):
         raise ModelError("M5", path, f"lacks {lacking}", "fetch it again")

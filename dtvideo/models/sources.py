@@ -1,4 +1,4 @@
-"""Where a model lies: in the package, in a folder, in one file, or in the hub's local cache.
+"""Where a model is found: in the package, a folder, one file, or the hub's local cache.
 
 The network is never asked.
 """
@@ -47,7 +47,7 @@ def toon_folder() -> Path:
             "M1",
             TOON,
             f"the built-in weights are not in {WEIGHTS}",
-            "reinstall dtvideo: they come with it",
+            "reinstall dtvideo, which includes them",
         )
     return WEIGHTS
 

@@ -1,4 +1,4 @@
-"""Check models that lie here: whole, of the right size, and with the hash that is noted of them.
+"""Check models on this machine: whole, of the right size, and with the recorded hash.
 
 The hub's cache calls a large file by the SHA-256 that the hub gave for it. Of other files a
 `SHA256SUMS`, as `sha256sum` writes it, may tell: in their folder, or in that of the model.
@@ -81,14 +81,14 @@ def check_locked(files: Iterable[Path]) -> None:
     for path in files:
         told = noted_hash(path)
         if told is None:
-            remedy = f"note it: sha256sum in {SUMS} beside it, or leave out --locked"
-            raise ModelError("M4", path, "has no hash noted that it should have", remedy)
+            remedy = f"record it: sha256sum in {SUMS} beside it, or leave out --locked"
+            raise ModelError("M4", path, "has no recorded hash", remedy)
         _check_hash(path, sha256_file(path), told)
 
 
 def _check_hash(path: Path, found: str, told: str) -> None:
     if found != told:
-        problem = f"has the SHA-256 {found}, noted is {told}"
+        problem = f"has the SHA-256 {found}, recorded is {told}"
         raise ModelError("M4", path, problem, "put the right file there or fetch it again")
 
 

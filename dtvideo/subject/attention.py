@@ -50,10 +50,10 @@ class SubjectEncoderAttention:
 
         tokens: from the encoder, one row for all or one for each. beta: how much it counts, for
         all rows or for each; 0 is no subject.
-        Raises: UsageError M11 when one is shown already.
+        Raises: UsageError M11 when one is already shown.
         """
         if self.view is not None:
-            raise UsageError("M11", "subject", "is shown already", "end that first")
+            raise UsageError("M11", "subject", "is already shown", "end that first")
         if isinstance(beta, Tensor) or beta != 0:
             self.view = View(tokens, beta)
         try:

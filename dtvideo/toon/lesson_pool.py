@@ -71,7 +71,7 @@ class LessonPool:
         try:
             self._hold(chunks)
         except BrokenProcessPool as error:
-            problem = "was ended from outside, perhaps for want of memory"
+            problem = "was killed from outside, perhaps for lack of memory"
             remedy = "go on with the same command, with fewer `workers`"
             raise ResourceError("F4", "a process that draws", problem, remedy) from error
         held: dict[int, list[int]] = {}

@@ -77,7 +77,7 @@ def open_writer(
     raise UsageError(
         "V12",
         output,
-        f"{suffix} is no format that can be written",
+        f"{suffix} is not a format that can be written",
         f"give {known}, a folder, or a pattern such as shot.%04d.png",
     )
 

@@ -278,7 +278,7 @@ def test_p2_a_short_absence_is_bridged_and_listed(animate, tmp_path):
     sidecar = json.loads(Path("gap.json").read_text())
     assert sidecar["frames"]["count"] == 8
     assert {repair["kind"] for repair in sidecar["driver"]["repairs"]} == {"interpolated"}
-    assert any("mended frames 2-5" in warning for warning in sidecar["warnings"])
+    assert any("repaired frames 2-5" in warning for warning in sidecar["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,9 @@ def test_f10_a_file_system_without_locks_is_told_and_not_guessed_at(tmp_path, mo
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("dtvideo.lease.fcntl.flock", flock)
-    with pytest.raises(ResourceError, match="knows no locks · write to a local disk") as caught:
+    with pytest.raises(
+        ResourceError, match="does not support locks · write to a local disk"
+    ) as caught:
         with hold_lease(tmp_path / "x.work" / "lease.json"):
             pass
     assert (caught.value.code, caught.value.exit_code) == ("F10", 7)

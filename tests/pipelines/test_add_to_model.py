@@ -218,7 +218,7 @@ def test_m5_an_ip_adapter_of_another_family_or_none_at_all_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"M5.*is 80 wide, the model's cross-attention 32"):
         add_ip_adapters(plain, [(str(path), 0.5)])
     save_file({"unet.a": torch.ones(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(ModelError, match=r"M5.*is no IP-Adapter.*begins with unet\.a"):
+    with pytest.raises(ModelError, match=r"M5.*is not an IP-Adapter.*begins with unet\.a"):
         add_ip_adapters(plain, [(str(tmp_path / "other.safetensors"), 0.5)])
 
 

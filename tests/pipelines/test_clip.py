@@ -47,7 +47,7 @@ def test_a_clip_started_from_a_state_goes_on_as_if_never_stopped(request, opened
 def test_a_clip_under_way_cannot_be_started_elsewhere(pipeline, opened):
     with opened(pipeline) as clip:
         next(iter(clip))
-        with pytest.raises(UsageError, match="clip: is under way already"):
+        with pytest.raises(UsageError, match="clip: is already under way"):
             clip.start(FrameState())
 
 
@@ -97,7 +97,7 @@ def test_an_error_in_a_frame_restores_the_pipeline(pipeline, opened):
 def test_two_clips_of_one_pipeline_cannot_run_at_once(pipeline, opened):
     with opened(pipeline) as clip:
         next(iter(clip))
-        with pytest.raises(UsageError, match="has self-subject attention already"):
+        with pytest.raises(UsageError, match="already has self-subject attention"):
             frames(opened(pipeline))
 
 

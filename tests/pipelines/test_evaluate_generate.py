@@ -161,7 +161,7 @@ def test_the_command_measures_folders_by_the_models_that_are_named(pictures, tmp
     assert evaluate(pictures.sidecar.parent, "--dino", dino) == 0
     assert "DINO" in capsys.readouterr().out
     assert evaluate(pictures.sidecar.parent) == 2
-    assert "no model to measure pictures by" in capsys.readouterr().err
+    assert "no model to measure pictures with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [{"clips": 0}, {"size": 8}, {"seed": -1}])

@@ -40,7 +40,7 @@ def test_no_picture_sees_another_one():
         ({"depth_controlnet": "depth/"}, r"U1.*--depth-controlnet: there is no depth"),
         ({"count": 0}, r"M11.*-n: 0 is out of range"),
         ({"seed": MAX_SEED}, r"M11.*--seed"),
-        ({"output": Path("out.png")}, r"M11.*-o: out.png is no folder"),
+        ({"output": Path("out.png")}, r"M11.*-o: out.png is not a folder"),
         ({"beta": 3.0}, r"M11.*--beta: 3.0"),
     ],
 )

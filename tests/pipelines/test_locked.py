@@ -51,7 +51,7 @@ def test_m4_one_changed_byte_is_refused_before_anything_is_made(words, own, tmp_
 def test_m4_weights_of_which_nothing_was_noted_are_refused(words, own, capsys):
     (own / "SHA256SUMS").unlink()
     assert animate(words) == 4
-    assert "has no hash noted that it should have" in capsys.readouterr().err
+    assert "has no recorded hash" in capsys.readouterr().err
 
 
 def test_a_batch_and_pictures_from_words_know_it_too(own, stage, tmp_path, capsys):

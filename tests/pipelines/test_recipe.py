@@ -92,7 +92,7 @@ def test_b10_settings_inputs_and_versions_are_told_together(job, tmp_path):
     assert caught.value.code == "B10"
     assert noted["recipe_hash"] not in caught.value.problem
     settings, inputs = "reference_weight was 10.0, is 2.0; seed was 0, is 1", "is walk.json"
-    assert caught.value.problem.startswith(f"was begun otherwise: {settings}; poses was ")
+    assert caught.value.problem.startswith(f"was begun differently: {settings}; poses was ")
     assert f"{inputs}; python was 3.0.0, is 3." in caught.value.problem
 
 

@@ -201,8 +201,8 @@ def test_verifying_answers_also_when_all_is_well(made, capsys):
     ("text", "problem"),
     [
         ("{", "is not JSON"),
-        ("[]", "is no side-car"),
-        ('{"schema": "other"}', "is no side-car"),
+        ("[]", "is not a side-car"),
+        ('{"schema": "other"}', "is not a side-car"),
         ('{"schema": "dtvideo-sidecar", "schema_version": 99}', "has version 99, this is 1"),
     ],
 )

@@ -39,7 +39,7 @@ def test_the_same_settings_are_not_told(folder):
 
 def test_what_differs_from_the_beginning_is_told_in_one_line(folder):
     told(folder)
-    line = f"warning: {folder} goes on otherwise: optimiser.steps was 7000, is 5200"
+    line = f"warning: {folder} continues with changes: optimiser.steps was 7000, is 5200"
     assert told(folder, steps=5200) == [line]
     assert told(folder, steps=5200) == [line]
 
@@ -59,7 +59,7 @@ def test_b10_what_was_learnt_is_not_gone_on_with_on_another_ground(folder):
         ({"seed": 3}, "seed was 0, is 3"),
         ({"tower": {"width": 16}}, r"tower\.width was 8, is 16"),
     ):
-        with pytest.raises(UsageError, match=rf"B10.*begun otherwise: {words} .*another folder"):
+        with pytest.raises(UsageError, match=rf"B10.*begun differently: {words} .*another folder"):
             told(folder, steps=5200, **change)
     assert (folder / "recipe.json").read_text() == noted
 
@@ -112,7 +112,7 @@ def toon(run, *, start=None, seed=0, threads=1, **optimiser):
 def test_the_built_in_models_training_goes_on_with_more_steps_and_says_so(tmp_path):
     assert len(toon(tmp_path)) == 2
     first, *log = toon(tmp_path, steps=3, checkpoint_every=1, threads=2)
-    assert first.startswith(f"warning: {tmp_path / 'keypoints'} goes on otherwise: ")
+    assert first.startswith(f"warning: {tmp_path / 'keypoints'} continues with changes: ")
     assert "optimiser.steps was 2, is 3" in first
     assert "optimiser.checkpoint_every was 500, is 1" in first
     assert "threads was 1, is 2" in first

@@ -65,7 +65,7 @@ def test_f9_a_side_car_whose_files_cannot_be_read_is_told_in_one_line(result, ca
     sidecar = result("a", outputs=outputs)
     code, told = verify(capsys, sidecar, result("b"))
     assert (code, len(told)) == (3, 2)
-    assert told[0].startswith(f"error[F9]: {sidecar}: names its files in no way that is known")
+    assert told[0].startswith(f"error[F9]: {sidecar}: names its files in no known way")
     with pytest.raises(MediaError, match="names its files"):
         find_faults(sidecar)
 
@@ -81,5 +81,5 @@ def test_f9_a_side_car_nested_beyond_reason_is_no_bug(tmp_path, capsys):
 @pytest.mark.parametrize("name", ["hero.png", "hero.mp4"])
 def test_a_result_in_place_of_its_side_car_is_told(tmp_path, capsys, name):
     (tmp_path / name).write_bytes(b"\x89PNG")
-    line = f"error[F9]: {tmp_path}/{name}: is no side-car · give the .json beside a result"
+    line = f"error[F9]: {tmp_path}/{name}: is not a side-car · give the .json beside a result"
     assert verify(capsys, tmp_path / name) == (3, [line])

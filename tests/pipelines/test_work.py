@@ -86,7 +86,7 @@ def test_f3_a_disk_that_fills_up_midway_costs_no_frame(job, monkeypatch):
 
 def test_b10_another_recipe_does_not_go_on_with_these_frames(job):
     stopped(job, 1, ResourceError("F3", "x", "the disk is full"))
-    with pytest.raises(UsageError, match="was begun otherwise: seed was 0, is 1 ·") as caught:
+    with pytest.raises(UsageError, match="was begun differently: seed was 0, is 1 ·") as caught:
         render(replace(job, seed=1, resume=True))
     assert caught.value.code == "B10"
     assert not job.target.exists()

@@ -22,7 +22,7 @@ def test_a_damaged_walk_is_mended_and_every_repair_is_listed():
     assert distance.max() < 25
     assert {one.kind for one in report.repairs} == {"exchanged", "dropped", "interpolated"}
     assert report.frames == (*range(20, 26), 40, *range(60, 64))
-    assert report.describe() == "mended frames 20-25, 40, 60-63"
+    assert report.describe() == "repaired frames 20-25, 40, 60-63"
 
 
 def test_a_face_of_frames_taken_from_behind_is_that_of_the_frames_about_them():
@@ -45,4 +45,4 @@ def test_a_sound_clip_is_returned_as_it_is():
     mended, report = repair(truth)
     np.testing.assert_array_equal(mended.body, truth.body)
     assert report.repairs == ()
-    assert report.describe() == "mended frames none"
+    assert report.describe() == "repaired frames none"

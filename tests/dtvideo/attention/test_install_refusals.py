@@ -24,7 +24,7 @@ def test_an_unknown_layer_is_refused_and_the_error_lists_those_that_exist(unet):
 
 def test_installing_twice_is_refused_and_leaves_the_first_in_place(unet):
     with install_self_subject_attention(unet) as attention:
-        with pytest.raises(UsageError, match="has self-subject attention already"):
+        with pytest.raises(UsageError, match="already has self-subject attention"):
             with install_self_subject_attention(unet):
                 pass
         written(attention, unet)
@@ -64,7 +64,7 @@ def test_a_forward_of_another_size_than_declared_is_refused(unet):
 def test_reading_while_writing_is_refused(unet):
     with install_self_subject_attention(unet) as attention:
         with attention.write("reference", step=0, size=SIZE):
-            with pytest.raises(UsageError, match="is reading or writing already"):
+            with pytest.raises(UsageError, match="is already reading or writing"):
                 with attention.read({}, step=0):
                     pass
 

@@ -174,7 +174,8 @@ def test_m1_a_hub_that_falls_silent_about_a_file_is_not_waited_for(
         fetch("someone/pose", endpoint=address(hub))
     assert time.monotonic() - start < 8
     assert str(caught.value) == (
-        "error[M1]: someone/pose: the hub says nothing about diffusion_pytorch_model.safetensors"
+        "error[M1]: someone/pose: the hub has not answered about "
+        "diffusion_pytorch_model.safetensors"
         " for 0.5 s · check the network, or try again later: what is fetched is kept"
     )
     assert caught.value.exit_code == 4

@@ -62,7 +62,7 @@ def test_a_file_with_the_hash_that_the_hub_gave_matches(model):
 
 
 def test_m4_a_file_with_another_hash_is_refused(model):
-    with pytest.raises(ModelError, match=r"M4.*noted is 0000") as caught:
+    with pytest.raises(ModelError, match=r"M4.*recorded is 0000") as caught:
         verify_file(in_blob(model, "0" * 64))
     assert caught.value.exit_code == 4
 
@@ -105,7 +105,7 @@ def test_hashes_are_noted_whole_in_a_new_file(model):
 def test_m4_a_locked_file_must_have_a_noted_hash(model):
     (path,) = (model / "vae").glob("*.safetensors")
     verify_file(path)
-    with pytest.raises(ModelError, match=r"M4.*has no hash noted.*leave out --locked"):
+    with pytest.raises(ModelError, match=r"M4.*has no recorded hash.*leave out --locked"):
         check_locked([path])
 
 

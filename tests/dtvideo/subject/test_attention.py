@@ -199,7 +199,7 @@ def test_two_subjects_at_once_are_refused():
     unet = tiny_unet()
     with install_subject_attention(unet, trained(unet)) as attention:
         with attention.show(tokens(), beta=1.0):
-            with pytest.raises(UsageError, match=r"M11.*subject: is shown already"):
+            with pytest.raises(UsageError, match=r"M11.*subject: is already shown"):
                 with attention.show(tokens(), beta=1.0):
                     pass
 

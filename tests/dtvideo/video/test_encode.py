@@ -115,7 +115,7 @@ def test_interrupted_movie_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_unknown_suffix_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"\.wmv is no movie format.*\.mp4") as caught:
+    with pytest.raises(UsageError, match=r"\.wmv is not a movie format.*\.mp4") as caught:
         VideoWriter(tmp_path / "a.wmv", size=(64, 48), rate=NTSC)
     assert caught.value.exit_code == 2
 

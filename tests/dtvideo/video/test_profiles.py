@@ -129,7 +129,9 @@ def test_the_transfer_of_srgb_is_undone():
 
 
 def test_a_profile_and_a_suffix_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"\.mp4 is no movie format of this profile.*give \.mov"):
+    with pytest.raises(
+        UsageError, match=r"\.mp4 is not a movie format of this profile.*give \.mov"
+    ):
         open_writer(tmp_path / "x.mp4", size=SIZE, rate=NTSC, profile=PROFILES["prores4444"])
 
 

@@ -118,7 +118,7 @@ def test_animation_without_frames_or_with_mixed_sizes_is_refused(tmp_path: Path)
 
 def test_suffix_chooses_the_writer_and_unknown_ones_are_refused(tmp_path: Path) -> None:
     assert isinstance(open_writer(tmp_path / "A.MP4", size=SIZE, rate=Fraction(25)), VideoWriter)
-    with pytest.raises(UsageError, match=r"\.xyz is no format") as caught:
+    with pytest.raises(UsageError, match=r"\.xyz is not a format") as caught:
         open_writer(tmp_path / "a.xyz", size=SIZE, rate=Fraction(25))
     assert caught.value.exit_code == 2
     with pytest.raises(UsageError, match=r"end the pattern in \.png"):
