@@ -24,7 +24,7 @@ from dtvideo.puppet.body import (
 from dtvideo.puppet.boxes import Box, box_around, offsets
 from dtvideo.puppet.hair import Circle, falling_hair, with_outline, without_rim
 from dtvideo.puppet.head import head_centre
-from dtvideo.puppet.skirt import Skirt
+from dtvideo.puppet.skirt import Skirt, above, find_shirt_hem
 
 # All in torso lengths, unless a factor is meant; found by trying on drawn characters.
 TORSO_PRIORITY = 0.6  # a limb's own pixels, up to this share of its half width, beat the torso
@@ -40,6 +40,7 @@ NARROWEST, WIDEST = 0.4, 1.8  # half widths believed, against the usual ones
 LIMB_EDGE = 1.25  # half widths, beyond which a limb's claim weakens ...
 BEYOND_EDGE = 11.0  # ... so many times as fast: wings, tails and wide capes are the trunk's
 MIDDLE = NARROWEST / WIDEST  # of a limb, in half widths: the thinnest limb is as thick
+HEM_UNSURE = 0.05  # thighs above and below a shirt's hem, where the torso claims as much as they
 HAIR_CLAIM = 0.2  # of what has the colour of hair; as a limb's half widths
 FAR = 1e4
 
@@ -91,6 +92,8 @@ def claims_on(
             _claim_limbs(claims, bare, points, box=box)
     if skirt is not None:
         _claim_skirt(claims, skirt, points, shape=inside.shape, box=box)
+    elif (hem := find_shirt_hem(picture, solid, points)) is not None:
+        _claim_shirt(claims, points, hem=hem, box=box)
     return claims
 
 
@@ -156,13 +159,29 @@ def _claim_skirt(
     claims: Claims, skirt: Skirt, points: Points, *, shape: tuple[int, ...], box: Box
 ) -> None:
     """Let a skirt claim what is above its hem, and legs nothing there."""
-    length, above = torso_length(points), skirt.above_hem(box, points)
+    length, covered = torso_length(points), skirt.above_hem(box, points)
     hull = _distance_to_hull(skirt.corners, shape)[box]
-    claims.scores["skirt"] = np.where(above, TORSO_PRIORITY + hull / (TORSO_REACH * length), FAR)
-    claims.wholes["skirt"] = above & (hull <= TORSO_MARGIN * length)
+    claims.scores["skirt"] = np.where(covered, TORSO_PRIORITY + hull / (TORSO_REACH * length), FAR)
+    claims.wholes["skirt"] = covered & (hull <= TORSO_MARGIN * length)
+    _take_from_legs(claims, covered)
+
+
+def _claim_shirt(claims: Claims, points: Points, *, hem: float, box: Box) -> None:
+    """Let the torso claim what is above a shirt's hem; near it, let edges decide."""
+    covered = above(hem - HEM_UNSURE, box, points)
+    _take_from_legs(claims, covered)
+    legs = [claims.scores[name] for name in claims.along if name.endswith("thigh")]
+    near = ~covered & above(hem + HEM_UNSURE, box, points)
+    claims.scores["torso"] = np.where(
+        near, np.minimum(claims.scores["torso"], np.min(legs, axis=0)), claims.scores["torso"]
+    )
+
+
+def _take_from_legs(claims: Claims, covered: Region) -> None:
+    """Let legs claim nothing of what a skirt or a shirt covers."""
     for name, score in claims.scores.items():
         if name.endswith(("thigh", "shin")):
-            claims.scores[name] = np.where(above, FAR, score)
+            claims.scores[name] = np.where(covered, FAR, score)
 
 
 def arm_region(solid: Region, points: Points) -> Region:

@@ -1,9 +1,10 @@
-"""Whether a character wears a skirt, and how far down its legs it hangs.
+"""Whether a character wears a skirt, or a shirt over its thighs, and how far down that hangs.
 
 A skirt covers both legs, so that it must not be cut along them. It is told by its outline and its
 colours: above its hem the way from leg to leg lies in the character and shows the skirt's colours,
 at the hem the outline steps in to the legs, and their colours change. A cape fails the second,
-trousers the last. Heights are shares of the legs: 0 the hips, 1 the knees, 2 the ankles.
+trousers the last. A shirt that ends on the thighs is told by its colours, those of the trunk.
+Heights are shares of the legs: 0 the hips, 1 the knees, 2 the ankles.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ LEAST_CHANGE = 25.0  # of the colours at the hem, in levels
 MOST_BETWEEN = 0.5  # of that change: how much the colours between the legs may differ
 BETWEEN = np.array([[0.65, 0.35], [0.5, 0.5], [0.35, 0.65]])  # shares of right and left leg
 NEAR_HEM = (0.1, 0.3)  # where colours are compared, above and below it
+SHIRT_HEMS = np.arange(0.1, 0.41, 0.025)
+NEAR_SHIRT_HEM = (0.03, 0.15)
+AS_MUCH = 0.95  # of the greatest change: the hem is in the middle of what changes so much
+WAIST = (0.05, 0.3)  # shares of the spine, between which the trunk's own colour is looked for
 
 Image = UInt8[np.ndarray, "h w 3"]
 Region = Bool[np.ndarray, "h w"]
@@ -41,9 +46,7 @@ class Skirt:
 
     def above_hem(self, box: Box, points: Points) -> Region:
         """Return which pixels of a box do not lie below the hem."""
-        top, low = self.bone(points)
-        right, down = offsets(box, low)
-        return np.asarray(right * (low - top)[0] + down * (low - top)[1] <= 0)
+        return above(self.hem, box, points)
 
 
 def find_skirt(picture: Image, solid: Region, arms: Region, points: Points) -> Skirt | None:
@@ -64,6 +67,38 @@ def find_skirt(picture: Image, solid: Region, arms: Region, points: Points) -> S
     worn = widths[HEIGHTS <= hem].max(axis=1)
     ends = legs_at(points, np.array([0.0, hem]))
     return Skirt(hem, (ends + sides * worn[[0, -1], None, None]).reshape(4, 2))
+
+
+def find_shirt_hem(picture: Image, solid: Region, points: Points) -> float | None:
+    """Return how far down the thighs a shirt hangs, None where none hangs over them.
+
+    What is above its hem has the colours of the trunk, on the thighs and between them.
+    """
+    hips = points[list(HIPS)]
+    if not known(legs_at(points, HEIGHTS)).all() or not known(points[NECK]):
+        return None
+    up = points[NECK] - hips.mean(axis=0)
+    trunk = _colour(picture, BETWEEN @ hips + np.linspace(*WAIST, 6)[:, None, None] * up)
+    near, far = NEAR_SHIRT_HEM
+    changes: dict[float, float] = {}
+    for hem in SHIRT_HEMS:
+        if not _covers(solid, *legs_at(points, np.array([hem - near]))[0]):
+            break
+        legs, middle, under = _around_hem(picture, points, hem, near=near, far=far)
+        change = float(np.linalg.norm(under - legs))
+        alike = max(float(np.linalg.norm(each - legs)) for each in (middle, trunk))
+        if change > max(LEAST_CHANGE, alike / MOST_BETWEEN):
+            changes[float(hem)] = change
+    most = AS_MUCH * max(changes.values(), default=0.0)
+    best = [hem for hem, change in changes.items() if change >= most]
+    return float(np.mean(best)) if best else None
+
+
+def above(hem: float, box: Box, points: Points) -> Region:
+    """Return which pixels of a box do not lie below a height of the legs."""
+    top, low = legs_at(points, np.array([0.0, hem])).mean(axis=1)
+    right, down = offsets(box, low)
+    return np.asarray(right * (low - top)[0] + down * (low - top)[1] <= 0)
 
 
 def legs_at(points: Points, heights: Heights) -> Float[np.ndarray, "n 2 2"]:
@@ -113,12 +148,19 @@ def _step_of(widths: Heights, *, end: int) -> float | None:
 def _looks_like_one(picture: Image, points: Points, hem: float) -> bool:
     """Return whether colours change at the hem, and not between the legs above it."""
     near, far = NEAR_HEM
-    above = legs_at(points, np.linspace(hem - far, hem - near, 6))
-    below = legs_at(points, np.linspace(hem + near, hem + far, 6).clip(max=2))
-    between = np.einsum("nld,kl->nkd", above, BETWEEN)
-    legs, middle, under = (_colour(picture, places) for places in (above, between, below))
+    legs, middle, under = _around_hem(picture, points, hem, near=near, far=far)
     change = float(np.linalg.norm(under - legs))
     return change > max(LEAST_CHANGE, float(np.linalg.norm(middle - legs)) / MOST_BETWEEN)
+
+
+def _around_hem(
+    picture: Image, points: Points, hem: float, *, near: float, far: float
+) -> list[Float[np.ndarray, "3"]]:
+    """Return the colours on the legs above a hem, between them, and on the legs below it."""
+    upper = legs_at(points, np.linspace(hem - far, hem - near, 6))
+    lower = legs_at(points, np.linspace(hem + near, hem + far, 6).clip(max=2))
+    between = np.einsum("nld,kl->nkd", upper, BETWEEN)
+    return [_colour(picture, places) for places in (upper, between, lower)]
 
 
 def _colour(picture: Image, places: Float[np.ndarray, "n k 2"]) -> Float[np.ndarray, "3"]:

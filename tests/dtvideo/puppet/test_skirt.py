@@ -7,6 +7,7 @@ from dtvideo.toon.world import sample_scene, scene_drawings
 from tests.upright import ANKLE, HIP, KNEE, SIDE, body, pose
 
 GROUND, SKIN, CLOTH, CAPE = (200, 220, 240), (230, 190, 160), (60, 90, 200), (200, 60, 60)
+SHIRT_HEM = HIP + 5
 
 
 def legs_apart() -> np.ndarray:
@@ -19,14 +20,14 @@ def legs_apart() -> np.ndarray:
 
 
 def figure(*, wear: str) -> tuple[np.ndarray, np.ndarray]:
-    """Draw it in a skirt to the knees, in trousers, or in a cape behind trousers."""
+    """Draw it in a skirt to the knees, trousers, a cape behind them, or a shirt over bare legs."""
     image = np.full((SIDE, SIDE, 3), GROUND, np.uint8)
     if wear == "cape":
         cv2.fillPoly(image, [np.array([(50, 47), (78, 47), (88, 94), (40, 94)])], CAPE)
     for x in (57, 71):
-        legs = SKIN if wear == "skirt" else CLOTH
+        legs = SKIN if wear in ("skirt", "shirt") else CLOTH
         cv2.rectangle(image, (x - 4, HIP), (x + 4, ANKLE + 2), legs, -1)
-    cv2.rectangle(image, (52, 40), (76, HIP), CLOTH, -1)
+    cv2.rectangle(image, (52, 40), (76, SHIRT_HEM if wear == "shirt" else HIP), CLOTH, -1)
     if wear == "skirt":
         cv2.fillPoly(image, [np.array([(52, HIP), (76, HIP), (84, KNEE), (44, KNEE)])], CLOTH)
     cv2.rectangle(image, (24, 41), (104, 47), SKIN, -1)
@@ -56,6 +57,18 @@ def test_a_skirt_stays_whole_where_the_legs_part() -> None:
     np.testing.assert_allclose(row, np.broadcast_to(CLOTH, row.shape), atol=6)
     assert tuple(moved[106, 64]) == GROUND
     assert moved[104, 43] == pytest.approx(SKIN, abs=12)
+
+
+def test_a_shirt_stays_whole_where_the_legs_part_below_it() -> None:
+    """Hips are under the shirt, so that legs begin there; they take none of it along."""
+    puppet = cut(wear="shirt")
+    assert puppet.skirt is None
+    moved = puppet.frame(pose(legs_apart()))
+    shirt = moved[HIP - 10 : SHIRT_HEM, 53:76]
+    np.testing.assert_allclose(shirt, np.broadcast_to(CLOTH, shirt.shape), atol=6)
+    blue = np.abs(moved.astype(int) - CLOTH).max(axis=2) < 30
+    assert not blue[:, :51].any()
+    assert not blue[SHIRT_HEM + 2 :].any()
 
 
 def test_a_skirt_hangs_straight_where_a_leg_is_not_seen() -> None:
