@@ -94,8 +94,7 @@ class LineProgress:
 
         def beat() -> None:
             while not stop.wait(self.seconds_between_lines):
-                estimate = _estimate(time.monotonic() - start, count, total)
-                self._write(f"{name}: {_count(count, total)}{estimate}")
+                self._write(f"{name}: {_so_far(time.monotonic() - start, count, total)}")
 
         self._write(f"{name}: {total} to do" if total else f"{name} ...")
         teller = Thread(target=beat, daemon=True)
@@ -187,11 +186,8 @@ class BarProgress:
         self.console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _count(count: int, total: int | None) -> str:
-    return f"{count}/{total}" if total else str(count)
-
-
-def _estimate(seconds: float, count: int, total: int | None) -> str:
-    if not total or not count:
-        return ""
-    return f", about {seconds / count * (total - count):.0f} s left"
+def _so_far(seconds: float, count: int, total: int | None) -> str:
+    if not total:
+        return f"{count} in {seconds:.0f} s" if count else f"{seconds:.0f} s so far"
+    left = f", about {seconds / count * (total - count):.0f} s left" if count else ""
+    return f"{count}/{total}{left}"

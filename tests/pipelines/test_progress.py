@@ -40,6 +40,13 @@ def test_a_log_file_hears_from_a_long_unit_with_an_estimate():
     assert "s left" in beats[0]
 
 
+def test_a_log_file_hears_how_long_a_stage_of_unknown_length_goes_on():
+    stream = io.StringIO()
+    with LineProgress(stream, seconds_between_lines=0.02).stage("load model", None):
+        time.sleep(0.1)
+    assert stream.getvalue().splitlines()[1].endswith("s so far")
+
+
 def test_a_failing_stage_ends_its_beat_without_saying_done():
     stream = io.StringIO()
     with pytest.raises(ZeroDivisionError), LineProgress(stream).stage("render", 4):
