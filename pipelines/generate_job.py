@@ -48,6 +48,12 @@ class GenerateJob(CharacterJob):
         if self.depth_controlnet is not None and self.depth is None:
             problem = "there is no depth for it to see"
             raise UsageError("U1", "--depth-controlnet", problem, "give --depth FILE as well")
+        if not self.mask and is_toon(self.model):
+            problem = "the built-in model needs to know where the character is"
+            raise UsageError("U1", "--no-mask", problem, "leave it out, or give another --model")
+        if self.depth is not None and is_toon(self.model):
+            problem = "the built-in model sees no depth"
+            raise UsageError("U1", "--depth", problem, "give --model, such as sd15")
         if self.output is not None and not is_folder(self.output):
             problem = f"{self.output} is not a folder"
             raise UsageError("M11", "-o", problem, "give a folder/ for the pictures")

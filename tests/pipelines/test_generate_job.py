@@ -38,6 +38,8 @@ def test_no_picture_sees_another_one():
     [
         ({"prompt": ""}, r"U1.*generate: neither words nor a pose or depth"),
         ({"depth_controlnet": "depth/"}, r"U1.*--depth-controlnet: there is no depth"),
+        ({"mask": False}, r"U1.*--no-mask: the built-in model needs to know"),
+        ({"depth": Path("depth.png")}, r"U1.*--depth: the built-in model sees no depth"),
         ({"count": 0}, r"M11.*-n: 0 is out of range"),
         ({"seed": MAX_SEED}, r"M11.*--seed"),
         ({"output": Path("out.png")}, r"M11.*-o: out.png is not a folder"),
