@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, UInt8
 from dtvideo.errors import UsageError
 from dtvideo.puppet import Puppet
 from pipelines.base import AnimationBase
-from pipelines.character_job import CharacterJob
+from pipelines.character_job import SIZE_LIMITS, CharacterJob, check_range
 from pipelines.load_model import native_side
 from pipelines.prepare import choose_size
 from poses.types import Pose
@@ -74,12 +74,14 @@ def choose_upscale(
 
     Unasked, up to `MOST` times, as long as the source has so much detail; once where the size is
     not `free` but asked for, and of models that refine no coarse frame.
-    Raises: UsageError M11 when a model that cannot is asked for more.
+    Raises: UsageError M11 when a model that cannot is asked for more, or frames become larger
+    than `--size` may be.
     """
     if requested is not None:
         if requested > 1 and not refines:
             problem = "needs a model that refines coarse frames"
             raise UsageError("M11", "--upscale", problem, "leave it out, or use --model toon")
+        check_range("--upscale", requested, 1, max(1, SIZE_LIMITS[1] // max(size)))
         return requested
     if not (refines and free):
         return 1

@@ -83,6 +83,14 @@ def test_a_model_that_refines_nothing_cannot_be_asked_for_larger_frames():
     assert caught.value.code == "M11"
 
 
+def test_frames_cannot_be_asked_to_become_larger_than_a_size_may_be():
+    asked = {"free": False, "refines": True}
+    assert choose_upscale((64, 64), (4096, 2048), requested=2, **asked) == 2
+    with pytest.raises(UsageError, match="3 is out of range") as caught:
+        choose_upscale((64, 64), (4096, 2048), requested=3, **asked)
+    assert caught.value.code == "M11"
+
+
 @pytest.fixture
 def job(job):
     return replace(job, upscale=3)
