@@ -123,7 +123,7 @@ def _render_job(arguments: argparse.Namespace) -> "RenderJob":
 
 def toolbox_parser() -> Parser:
     """Return the parser of the toolbox."""
-    parser = Parser(prog="dtvideo", allow_abbrev=False, description="The tools around animate.")
+    parser = Parser(prog="dtvideo", description="The tools around animate.")
     parser.add_argument("--version", action=Version, nargs=0, **HIDDEN)
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
     animate_tool = tools.add_parser("animate", help="one picture performs one video")

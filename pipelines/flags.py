@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.parser import Parser, Version, file_name
+from pipelines.parser import Parser, Version
 
 EXAMPLE = "example: animate hero.png dance.mp4"
 HIDDEN: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
@@ -36,7 +36,6 @@ def animate_parser(program: str, command: Command) -> Parser:
     """Return the parser of the main job, which calls `command`."""
     parser = Parser(
         prog=program,
-        allow_abbrev=False,
         epilog=EXAMPLE,
         usage=f"{program} REF [VIDEO | --poses PATH] [-o OUT] [options]",
         description="Make the character in one picture perform the motion of a video.",
@@ -49,10 +48,8 @@ def add_animate_arguments(parser: argparse.ArgumentParser, command: Command) -> 
     """Add every argument of the main job."""
     parser.set_defaults(command=command, going_on="the same command goes on with --resume")
     parser.add_argument("--version", action=Version, nargs=0, **HIDDEN)
-    parser.add_argument("reference", metavar="REF", type=file_name, help="picture of the character")
-    parser.add_argument(
-        "driver", metavar="VIDEO", type=file_name, nargs="?", help="video of a person"
-    )
+    parser.add_argument("reference", metavar="REF", type=Path, help="picture of the character")
+    parser.add_argument("driver", metavar="VIDEO", type=Path, nargs="?", help="video of a person")
     parser.add_argument(
         "-o",
         "--output",

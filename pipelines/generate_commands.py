@@ -14,13 +14,12 @@ from pipelines.flags import (
     add_words,
     with_tuples,
 )
-from pipelines.parser import file_name
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `dtvideo generate`."""
     parser.set_defaults(command=_generate)
-    parser.add_argument("reference", metavar="REF", type=file_name, help="picture of the character")
+    parser.add_argument("reference", metavar="REF", type=Path, help="picture of the character")
     parser.add_argument(
         "-n", dest="count", metavar="N", type=int, default=4, help="how many pictures (4)"
     )

@@ -105,7 +105,6 @@ class RenderJob(CharacterJob):
     """The private key of that certificate (PEM)."""
     resume: bool = False
     """Go on where an earlier run of the same job stopped; what is done already is kept."""
-
     skip_existing: bool = False
     """Leave a result that is there as it is, and end well."""
 
@@ -361,10 +360,12 @@ def _check_alpha(job: RenderJob) -> None:
 
 
 def _check_name(target: Path, profile: Profile | None, name: str | None) -> None:
-    """Refuse a result whose name does not fit its profile, or any.
+    """Refuse a result whose name does not fit its profile, or any, or is an ending alone.
 
     Raises: UsageError M11.
     """
+    if target.name == "-" or target.name.lower() in BY_SUFFIX:
+        raise refusal("-o", str(target), "give a name, such as clip.mp4")
     if profile is not None and is_sequence(target) != (profile.kind == "frames"):
         one = "a folder/ or a pattern such as shot.%04d" if profile.kind == "frames" else "a name"
         raise refusal("-o", str(target), f"{name} needs {one}, {profile.suffixes[0]}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from os.path import exists
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def usage_error(*details: str) -> Exception:
@@ -39,7 +39,14 @@ class Version(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are our one-line errors."""
+    """An argument parser whose complaints are our one-line errors.
+
+    No flag may be shortened, and no path be empty.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+        self.register("type", Path, file_name)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage."""

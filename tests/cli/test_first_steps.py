@@ -53,6 +53,18 @@ def told(capsys):
             "error[U1]: animate: argument REF: the name is empty · see animate --help",
         ),
         (
+            ["hero.png", "dance.mp4", "-o", ""],
+            "error[U1]: animate: argument -o/--output: the name is empty · see animate --help",
+        ),
+        (
+            ["hero.png", "dance.mp4", "-o", "shots/.mp4"],
+            "error[M11]: -o: 'shots/.mp4' cannot be used · give a name, such as clip.mp4",
+        ),
+        (
+            ["hero.png", "dance.mp4", "-o", "-"],
+            "error[M11]: -o: '-' cannot be used · give a name, such as clip.mp4",
+        ),
+        (
             ["hero.png", "dance.mp4", "-o", "hero.png"],
             "error[M11]: -o: hero.png is one picture, not a clip · give hero.%04d.png",
         ),
@@ -93,6 +105,15 @@ def test_a_flag_behind_two_dashes_is_told(told):
         (
             ["animate", "a", "b", "--stepz", "3"],
             "dtvideo animate: '--stepz' is not understood · did you mean --steps?",
+        ),
+        (
+            ["poses", "draw", "x.json", "-o", ""],
+            "dtvideo poses draw: argument -o/--output: the name is empty"
+            " · see dtvideo poses draw --help",
+        ),
+        (
+            ["batch", "run", "x", "--progres", "json"],
+            "dtvideo batch run: '--progres' is not understood · did you mean --progress?",
         ),
         (
             ["batch", "run", "x", "y"],
