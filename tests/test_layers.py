@@ -94,6 +94,8 @@ def test_files_stay_readable_in_one_sitting(path):
     [
         ("cli, pipelines.flags", {"torch", "diffusers", "numpy", "scipy", "cv2", "av"}),
         ("poses, dtvideo.errors, pipelines.job", {"torch", "diffusers", "cv2", "av"}),
+        ("pipelines.batch, pipelines.batch_report", {"torch", "diffusers", "cv2", "av"}),
+        ("pipelines.farm, pipelines.timeline", {"torch", "diffusers", "cv2", "av"}),
     ],
 )
 def test_what_a_command_line_needs_loads_without_the_heavy_packages(modules, heavy):
