@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dtvideo.frame_names import frame_path, is_sequence
 from dtvideo.profiles import PROFILES
 from pipelines.job import RenderJob
 from pipelines.manifest_draft import draft, find_job_faults, is_placed
@@ -286,8 +287,7 @@ def _without_collisions(clips: list[ClipJob]) -> tuple[list[ClipJob], list[Fault
     first: dict[tuple[str, str], ClipJob] = {}
     kept, faults = [], []
     for clip in filter(lambda clip: is_placed(clip.job), clips):
-        files = {alike(str(clip.job.target)), alike(str(clip.job.beside(".json")))}
-        keys = [("name", clip.name), *(("file", name) for name in files)]
+        keys = [("name", clip.name), *(("file", name) for name in _files(clip.job))]
         others = [other for key in keys if (other := first.get(key))]
         if any(vars(other.job) == vars(clip.job) for other in others):
             continue
@@ -300,6 +300,18 @@ def _without_collisions(clips: list[ClipJob]) -> tuple[list[ClipJob], list[Fault
         for key in keys:
             first.setdefault(key, clip)
     return kept, faults
+
+
+def _files(job: RenderJob) -> set[str]:
+    """Return what a result may share with no other: its place, its side-car, its first frame.
+
+    Frames of another kind of picture count as the same, for a sequence owns these as well.
+    """
+    target = job.target
+    files = {target, job.beside(".json")}
+    if is_sequence(target):
+        files.add(frame_path(target, 0).with_suffix(""))
+    return {alike(str(path)) for path in files}
 
 
 def _eaten(clips: Sequence[ClipJob]) -> Iterator[Fault]:

@@ -132,6 +132,18 @@ def test_f6_two_clips_with_one_result_are_refused(folder, one, other):
     assert "as hero/" in told[0][2]
 
 
+@pytest.mark.parametrize("pattern", ["frame.%04d.png", "FRAME.####.png", "frame.%04d.exr"])
+def test_f6_frames_of_two_clips_with_the_same_names_are_refused(folder, pattern):
+    values = '"reference": "hero.png", "poses": "walk.json", "size": "64x32"'
+    lines = [
+        f'{{"name": "one", "output": "out/walk/", {values}}}',
+        f'{{"name": "two", "output": "out/walk/{pattern}", {values}}}',
+        f'{{"name": "three", "output": "out/walk/shot.%04d.png", {values}}}',
+    ]
+    told = faults_of(folder, "\n".join(lines), "batch.jsonl")
+    assert told == [("F6", 2, f"two: writes {pattern}, as one does (line 1)")]
+
+
 def test_names_that_differ_in_their_case_alone_are_written_as_different_ones(tmp_path):
     for folder, names in (
         ("characters", ("Hero.png", "hero.png", "HERO.jpg", "hero-2.png")),
