@@ -44,6 +44,10 @@ class Profile:
         """What is put behind the stem of a result that nobody named."""
         return f".%04d{self.suffixes[0]}" if self.kind == "frames" else self.suffixes[0]
 
+    def stored_pixels(self, *, alpha: bool) -> str:
+        """Return the codec's pixel format, with or without alpha; none where it has no choice."""
+        return (alpha and self.alpha_pixels) or self.pixels
+
     @property
     def is_rgb(self) -> bool:
         """Whether pixels are stored as they are, neither subsampled nor turned into luma."""

@@ -174,12 +174,13 @@ def _delivery(job: RenderJob, prepared: Prepared) -> dict[str, object]:
     """Return how the result is stored, as plain values."""
     profile = job.encoding
     sequence = is_sequence(job.target)
+    alpha = job.background == "alpha"
     return {
         "profile": job.profile,
         "codec": profile.codec or job.encoding_suffix[1:],
-        "pixels": profile.pixels or None,
+        "pixels": profile.stored_pixels(alpha=alpha) or None,
         "bits": profile.bits,
-        "alpha": profile.alpha if job.background == "alpha" else None,
+        "alpha": profile.alpha if alpha else None,
         "light": "linear" if job.encoding_suffix == ".exr" else "sRGB",
         "rate": str(prepared.driver.fitted.rate),
         "first_number": job.first_number if sequence else None,

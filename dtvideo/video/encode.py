@@ -63,7 +63,7 @@ class VideoWriter:
         self._source_type = source_type
         self._comment = comment
         self._profile = movie_profile(path, profile)
-        self._pixels = (alpha and self._profile.alpha_pixels) or self._profile.pixels
+        self._pixels = self._profile.stored_pixels(alpha=alpha)
 
     @property
     def stored_size(self) -> tuple[int, int]:

@@ -85,6 +85,7 @@ def test_alpha_of_the_result_is_in_the_movie(job, tmp_path):
     assert true.max() > 200
     np.testing.assert_allclose(alpha.astype(int), true.astype(int), atol=2)
     assert told(result)["delivery"]["alpha"] == "straight"
+    assert told(result)["delivery"]["pixels"] == "yuva444p10le"
 
 
 @pytest.mark.parametrize(
