@@ -69,9 +69,9 @@ def self_subject_attention(
         lanes = _aligned_lanes(kept, bias, query=query, scale=scale)
         return _attend_in_lanes(query, keys, values, lanes=lanes, scale=scale)
     if query.device.type == "cpu":
-        return F.scaled_dot_product_attention(
-            query, keys, values, attn_mask=bias[:, None, None, :], scale=scale
-        )
+        # torch's kernel reads a float32 mask beside float64 queries wrongly, without a word
+        mask = bias[:, None, None, :].to(torch.promote_types(query.dtype, bias.dtype))
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
     lanes = _bias_lanes(bias / scale, query.dtype)
     return _attend_in_lanes(query, keys, values, lanes=lanes, scale=scale)
 

@@ -76,6 +76,20 @@ def test_it_equals_equation_3_in_float64(batch, scale):
     assert relative_error(found, oracle(query, key, value, sources, scale)) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("dtype", "error"), [(torch.float64, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)]
+)
+def test_it_equals_equation_3_in_every_number_type(dtype, error):
+    query, key, value = (tokens(20, seed=seed).to(dtype) for seed in (1, 2, 3))
+    reference = source(30, torch.linspace(0, 10, 30))
+    narrow = Source(reference.key.to(dtype), reference.value.to(dtype), reference.weight)
+    found = self_subject_attention(query, key, value, [narrow])
+    wide = Source(narrow.key.double(), narrow.value.double(), narrow.weight)
+    expected = oracle(query.double(), key.double(), value.double(), [wide])
+    assert found.dtype == dtype
+    assert relative_error(found, expected) < error
+
+
 def test_folding_into_head_dimensions_equals_equation_3():
     query, key, value = (tokens(20, seed=seed) for seed in (1, 2, 3))
     sources = [source(30, 10.0), source(12, 0.3, seed=9)]
