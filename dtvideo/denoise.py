@@ -72,6 +72,8 @@ def noised_input(
 ) -> Float[Tensor, "b c h w"]:
     """Return latents noised to the level of a step and scaled as the model wants its input."""
     probe = copy.copy(scheduler)
+    if hasattr(probe, "set_begin_index"):
+        probe.set_begin_index(step)  # a timestep can belong to two steps, each with its own level
     timestep = scheduler.timesteps[step]
     noisy = probe.add_noise(latents, noise, timestep[None])
     scaled: Tensor = probe.scale_model_input(noisy, timestep)

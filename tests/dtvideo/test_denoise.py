@@ -80,6 +80,20 @@ def test_noise_inside_a_step_is_keyed_by_seed_and_frame(scheduler_class):
     assert not torch.allclose(render(scheduler, seed=4), first)
 
 
+def test_each_step_draws_noise_of_its_own():
+    scheduler = prepared(EulerAncestralDiscreteScheduler, steps=4, prediction_type="epsilon")
+    passed = []
+
+    def remember(latents, timestep, step):
+        passed.append(latents * (scheduler.sigmas[step] ** 2 + 1).sqrt())
+        return torch.zeros_like(latents)  # no direction: a step adds its noise and nothing else
+
+    render(scheduler, remember)
+    first, second = (passed[step + 1] - passed[step] for step in (0, 1))
+    cosine = torch.nn.functional.cosine_similarity(first.flatten(), second.flatten(), dim=0)
+    assert abs(cosine.item()) < 0.3
+
+
 @pytest.mark.parametrize("scheduler_class", [EulerDiscreteScheduler, DDIMScheduler])
 @pytest.mark.parametrize("step", [0, 3, 7])
 def test_noised_input_is_what_the_model_sees_of_a_known_sample(scheduler_class, step):
@@ -101,6 +115,17 @@ def test_noised_input_is_what_the_model_sees_of_a_known_sample(scheduler_class, 
     )
     expected = noised_input(scheduler, TRUTH, noise=NOISE, step=step)
     torch.testing.assert_close(seen[step], expected, atol=2e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scheduler_class", [DPMSolverMultistepScheduler, UniPCMultistepScheduler])
+def test_steps_of_one_timestep_keep_noise_levels_of_their_own(scheduler_class):
+    """The lowest of these levels are so close that two of them round to the same timestep."""
+    scheduler = prepared(scheduler_class, steps=20, use_exponential_sigmas=True)
+    assert len(set(scheduler.timesteps.tolist())) < 20
+    zeros, ones = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+    found = [noised_input(scheduler, zeros, noise=ones, step=step).item() for step in range(20)]
+    sigmas = scheduler.sigmas[:20]
+    assert found == pytest.approx((sigmas / (1 + sigmas**2).sqrt()).tolist(), rel=1e-5)
 
 
 @pytest.mark.parametrize("scheduler_class", DETERMINISTIC + STOCHASTIC)
