@@ -78,6 +78,7 @@ def optimise(
 
     Since the loss is a function of the step alone, a run that was stopped goes on exactly as
     one that was not. Writes `checkpoint.safetensors` and one JSON line per log into `folder`.
+    A run that has more steps behind it already is left as it is, and `report` is told.
     rate_of: for models of which parts learn at rates of their own. on_step: called after each
     step, and its checkpoint.
     Raises: ModelError as `load_checkpoint`; QualityError M7 when the loss or its gradient is not
@@ -85,6 +86,11 @@ def optimise(
     """
     state = _open_state(module, settings, folder, rate_of or _same_rate)
     path = folder / CHECKPOINT
+    if state.step > settings.steps:
+        report(
+            f"{folder} has learnt for {state.step} steps, more than the {settings.steps} asked; "
+            "none is taken back: begin in another folder for fewer"
+        )
     with ExitStack() as stack:
         board = _open_board(folder, stack, since=state.step) if settings.tensorboard else None
         log = _Log(folder / LOG, report, since=state.step, board=board)

@@ -78,6 +78,22 @@ def test_a_finished_run_is_left_as_it_is(tmp_path):
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
+@pytest.mark.parametrize(("steps", "is_told"), [(4, True), (6, False)])
+def test_a_run_with_more_steps_behind_it_than_asked_for_says_so(tmp_path, steps, is_told):
+    run(tmp_path)
+    told: list[str] = []
+    settings = replace(SETTINGS, steps=steps)
+
+    def never(step: int) -> tuple[Tensor, dict[str, float]]:
+        raise AssertionError("a step was taken")
+
+    state = optimise(small_net(), never, settings, folder=tmp_path, report=told.append)
+    assert state.step == 6
+    assert [f"has learnt for 6 steps, more than the {steps} asked" in line for line in told] == (
+        [True] if is_told else []
+    )
+
+
 def test_the_log_holds_the_means_of_its_steps_and_loses_a_broken_last_line(tmp_path):
     run(tmp_path, replace(SETTINGS, steps=4, checkpoint_every=4))
     assert [line["step"] for line in lines(tmp_path)] == [2, 4]
