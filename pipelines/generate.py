@@ -100,6 +100,8 @@ def generate(job: GenerateJob, progress: Progress | None = None) -> Generated:
 def open_studio(job: GenerateJob, progress: Progress) -> Studio:
     """Check inputs and outputs, load the model, and prepare the reference and the pose."""
     loaded, sidecar = _open_inputs(job)
+    if job.pose is not None:
+        read_pose(job.pose)  # what is wrong with it is told before the model loads
     if job.threads is not None:
         set_threads(job.threads)
     with progress.stage("load model", None):

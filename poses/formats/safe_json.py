@@ -32,11 +32,13 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise PoseError("V1", path, f"cannot be read ({error.strerror})", "check it") from error
     except UnicodeDecodeError as error:
-        raise refusal(path, "is not UTF-8 text") from error
+        raise refusal(path, "is not UTF-8 text", "give key points as OpenPose JSON") from error
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise refusal(path, f"is not valid JSON ({error})") from error
+        raise refusal(
+            path, f"is not valid JSON ({error})", "give key points as OpenPose JSON"
+        ) from error
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -15,6 +15,7 @@ from pipelines.generate_job import GenerateJob
 from pipelines.load_model import load_pipeline
 from pipelines.progress import SilentProgress
 from pipelines.verify import find_faults
+from poses.errors import PoseError
 from poses.io import write_clip
 from poses.types import PoseSequence
 from tests.drawn import dance
@@ -80,6 +81,12 @@ def test_words_weight_and_pose_reach_the_picture(job, tmp_path):
     for name, change in changes.items():
         changed = generate(replace(job, count=1, output=tmp_path / name, **change))
         assert not np.array_equal(pixels(changed.pictures[0]), first), name
+
+
+def test_a_pose_that_is_none_is_told_before_the_model_is_looked_for(job, stage, tmp_path):
+    nowhere = str(tmp_path / "no-model")
+    with pytest.raises(PoseError, match=r"P6.*not UTF-8 text.*OpenPose JSON"):
+        generate(replace(job, pose=stage / "hero.png", model=nowhere))
 
 
 def test_a_model_that_starts_from_noise_needs_neither_controlnet_nor_mask(
