@@ -162,14 +162,27 @@ def check_openpose() -> Finding:
         warnings.simplefilter("ignore")
         import controlnet_aux.open_pose  # noqa: F401
 
-    return Finding("openpose", OK, "code loads; weights are loaded on use (non-commercial licence)")
+    seen = f"code loads, {_weights('openpose')} (non-commercial licence)"
+    return Finding("openpose", OK, seen)
 
 
 def check_dwpose() -> Finding:
     """Look for the optional DWPose runner."""
     if _installed("rtmlib") and _installed("onnxruntime"):
-        return Finding("dwpose", OK, f"rtmlib {version('rtmlib')}")
+        return Finding("dwpose", OK, f"rtmlib {version('rtmlib')}, {_weights('dwpose')}")
     return Finding("dwpose", WARN, "not installed", "optional: pip install 'dtvideo[dwpose]'")
+
+
+def _weights(detector: str) -> str:
+    """Return whether a detector's weights were fetched; the network is not asked."""
+    from poses.backends.weights import find_weights
+    from poses.errors import DetectorError
+
+    try:
+        find_weights(detector)
+    except DetectorError:
+        return "weights not fetched"
+    return "weights in the hub's cache"
 
 
 def _try_detector(name: str) -> Finding:
