@@ -192,7 +192,7 @@ def _render(arguments: argparse.Namespace, clips: list[Any], **which: Any) -> in
     if cancelled:
         progress.notice(f"cancelled, until `dtvideo batch retry`: {', '.join(cancelled)}")
     exit_code = SOME_FAILED if failed else INTERRUPTED if cancelled else 0
-    progress.end(records, retry_command(arguments.manifest, words), exit_code=exit_code)
+    progress.end(records, retry_command(arguments.manifest, records, words), exit_code=exit_code)
     return exit_code
 
 

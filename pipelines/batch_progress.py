@@ -77,7 +77,9 @@ class BatchProgress:
             self._messages.say("batch", text, exit_code=exit_code, **counts)
 
     def _say_clip(self, record: "ClipRecord", text: str, *, left_seconds: float | None) -> None:
-        code = re.match(r"error\[(\w+)\]", record.message)
+        runs = record.state == "running"
+        message = "" if runs else record.message  # a clip that runs keeps that of its last try
+        code = re.match(r"error\[(\w+)\]", message)
         self._messages.say(
             "clip",
             text,
@@ -89,8 +91,8 @@ class BatchProgress:
             total=self.total,
             left_seconds=left_seconds,
             code=code[1] if code else None,
-            exit_code=None if record.state == "running" else record.exit_code,
-            message=record.message,
+            exit_code=None if runs else record.exit_code,
+            message=message,
         )
 
     def _left(self) -> float | None:

@@ -88,7 +88,7 @@ def page(manifest: Path, records: Sequence[ClipRecord], words: Sequence[str] = (
 <h1>{name}</h1>
 {_summary(records)}
 {progress_plot(records)}
-{_failures(records, retry_command(manifest, words))}
+{_failures(records, retry_command(manifest, records, words))}
 {_doubts(records)}
 <h2>Clips</h2>
 <p class="small">Seconds went into{_stage_keys()}</p>
@@ -117,8 +117,14 @@ def _summary(records: Sequence[ClipRecord]) -> str:
     return f'<p>{amount(len(records), "clip")}: {told}; {took}{pace}<div class="bar">{bar}</div>'
 
 
-def retry_command(manifest: Path, words: Sequence[str] = ()) -> str:
-    """Return the command that renders only the failed clips again, fit for pasting."""
+def retry_command(manifest: Path, records: Sequence[ClipRecord], words: Sequence[str] = ()) -> str:
+    """Return the command that renders only the failed clips again, fit for pasting.
+
+    Where all of them failed since other results are there (F7), it replaces these.
+    """
+    failed = [record.message for record in records if record.state == "failed"]
+    if failed and all(message.startswith("error[F7]") for message in failed):
+        words = [*words, "--overwrite"]
     return shlex.join(["dtvideo", "batch", "retry", str(manifest), *words])
 
 

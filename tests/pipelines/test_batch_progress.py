@@ -40,6 +40,9 @@ def test_every_clip_is_told_as_it_begins_and_ends(manifest, run_batch_tool):
         ("hero/once", "done", 2, 3),
     ]
     assert {each["total"] for each in clips} == {3}
+    assert {(each["code"], each["message"]) for each in clips if each["state"] == "running"} == {
+        (None, "")
+    }
     failed = clips[3]
     assert (failed["code"], failed["exit_code"]) == ("V2", 3)
     assert failed["message"] == "error[V2]: clip: is no video"

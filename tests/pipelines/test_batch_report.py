@@ -139,6 +139,15 @@ def test_the_plot_leaves_out_clips_that_were_interrupted():
 def test_the_command_to_go_on_can_be_pasted(tmp_path):
     text = page(tmp_path / "my batch.yaml", [record("a", "a.mp4", "failed", message="<x>")])
     assert f"dtvideo batch retry &#x27;{tmp_path}/my batch.yaml&#x27;" in text
-    command = retry_command(tmp_path / "b.yaml", ["--output", "my results"])
+    command = retry_command(tmp_path / "b.yaml", [], ["--output", "my results"])
     assert command == f"dtvideo batch retry {tmp_path}/b.yaml --output 'my results'"
     assert "&lt;x&gt;" in text
+
+
+def test_the_command_to_go_on_replaces_results_where_nothing_else_was_wrong(tmp_path):
+    there = record("a", "a.mp4", "failed", message="error[F7]: a.mp4: exists already")
+    broken = record("b", "b.mp4", "failed", message="error[V1]: b.mov: no such file")
+    done = record("c", "c.mp4")
+    command = f"dtvideo batch retry {tmp_path}/b.yaml"
+    assert retry_command(tmp_path / "b.yaml", [there, done]) == f"{command} --overwrite"
+    assert retry_command(tmp_path / "b.yaml", [there, broken]) == command
