@@ -12,7 +12,7 @@ import torch
 
 from dtvideo.errors import ModelError, lacks_memory
 from dtvideo.models.index import read_json
-from dtvideo.models.weights import check_weights, weight_files
+from dtvideo.models.weights import check_weights, is_half, weight_files
 
 HARMLESS_EXTRAS = ("position_ids",)
 """Endings of names that old files hold and nobody needs."""
@@ -43,12 +43,12 @@ def load_module(part_class: Any, folder: Path, *, dtype: torch.dtype, **options:
     """
     _check_config(folder / "config.json", part_class)
     check_weights(folder)
-    is_half = all(".fp16" in path.suffixes for path in weight_files(folder))
+    half = all(is_half(path.name) for path in weight_files(folder))
     with explained_loading(folder):
         module, report = part_class.from_pretrained(
             folder,
             dtype=dtype,
-            variant="fp16" if is_half else None,
+            variant="fp16" if half else None,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -8,6 +8,7 @@ from typing import Any
 from dtvideo.errors import ModelError
 from dtvideo.models.index import NEEDED, OPTIONAL
 from dtvideo.models.sources import hub_cache
+from dtvideo.models.weights import is_half
 
 TIMEOUT_SECONDS = 20.0
 CONFIGURATION = (".json", ".txt")
@@ -139,6 +140,6 @@ def _folders(weights: Sequence[str]) -> list[str]:
 def _variant(weights: Sequence[str], folder: str, half: bool) -> list[str]:
     """Return the files of one folder in the precision asked for, or in the one there is."""
     here = [name for name in weights if str(PurePosixPath(name).parent) == folder]
-    halves = [name for name in here if ".fp16." in name]
-    wholes = [name for name in here if ".fp16." not in name and ".non_ema." not in name]
+    halves = [name for name in here if is_half(name)]
+    wholes = [name for name in here if not is_half(name) and ".non_ema." not in name]
     return (halves or wholes) if half else (wholes or halves)

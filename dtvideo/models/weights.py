@@ -5,7 +5,7 @@ the tensors' bytes without a gap. https://huggingface.co/docs/safetensors descri
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -59,16 +59,23 @@ def weight_files(folder: Path) -> list[Path]:
         for path in sorted(folder.glob("*")):
             refuse_pickle(path)
         raise ModelError("M1", folder, "has no .safetensors file", "fetch the model again, whole")
-    whole = [path for path in files if ".fp16" not in path.suffixes]
+    whole = [path for path in files if not is_half(path.name)]
     return whole or files
+
+
+def is_half(name: str) -> bool:
+    """Tell whether weights, or an index of them, are half-precision ones by their name."""
+    return ".fp16." in name or ".fp16-" in name  # the latter for one of several files
 
 
 def check_weights(folder: Path) -> None:
     """Check every weight file of one part of a model (see `check_safetensors`)."""
-    for path in weight_files(folder):
+    files = weight_files(folder)
+    for path in files:
         check_safetensors(path)
-    for index in folder.glob("*.safetensors.index.json"):
-        _check_shards(index)
+    for index in folder.glob("*.safetensors.index*.json"):
+        if is_half(index.name) == is_half(files[0].name):  # another one is not asked
+            _check_shards(index, {path.name for path in files})
 
 
 def pickles(folder: Path) -> list[Path]:
@@ -150,13 +157,12 @@ def _check_spans(path: Path, spans: list[tuple[int, int]], room: int) -> None:
             _raise_damaged(path, f"{what}: one ends at byte {end}, {start} comes next")
 
 
-def _check_shards(index: Path) -> None:
+def _check_shards(index: Path, known: Set[str]) -> None:
     """Refuse an index that leads to files other than those that were checked."""
     try:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _raise_damaged(index, f"is no index of weight files: {error}")
-    known = {path.name for path in index.parent.glob("*.safetensors")}
     for shard in sorted(map(str, shards)):
         refuse_pickle(index.parent / shard)
         if shard not in known:

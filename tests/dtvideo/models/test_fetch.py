@@ -50,6 +50,13 @@ def test_of_a_model_its_configuration_and_each_weight_once_are_wanted():
     assert whole == sorted([*CONFIGURATION, "unet/diffusion_pytorch_model.safetensors", vae])
 
 
+def test_half_weights_in_several_files_are_told_from_whole_ones():
+    half = [f"diffusion_pytorch_model.fp16-0000{part}-of-00002.safetensors" for part in (1, 2)]
+    whole = [name.replace(".fp16", "") for name in half]
+    assert wanted_files([*half, *whole]) == half
+    assert wanted_files([*half, *whole], half=False) == whole
+
+
 def test_of_a_part_alone_its_own_files_are_wanted():
     names = ["config.json", "diffusion_pytorch_model.safetensors", "x.ckpt", "images/a.json"]
     assert wanted_files(names) == ["config.json", "diffusion_pytorch_model.safetensors"]

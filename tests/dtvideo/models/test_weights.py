@@ -160,6 +160,22 @@ def test_m3_an_index_that_leads_to_a_pickle_is_refused(tmp_path, canary):
         check_weights(tmp_path)
 
 
+def test_the_index_of_weights_that_are_not_used_is_not_asked(tmp_path):
+    save_file({"a": torch.zeros(2)}, tmp_path / "model.fp16.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model-00001-of-00001.safetensors"}}))
+    check_weights(tmp_path)
+
+
+def test_m1_an_index_of_half_weights_is_followed_too(tmp_path):
+    save_file({"a": torch.zeros(2)}, tmp_path / "model.fp16-00001-of-00002.safetensors")
+    index = tmp_path / "model.safetensors.index.fp16.json"
+    shard = "model.fp16-00002-of-00002.safetensors"
+    index.write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(ModelError, match=rf"M1.*{shard}"):
+        check_weights(tmp_path)
+
+
 def test_m1_an_index_that_leads_out_of_the_folder_is_refused(tmp_path):
     save_file({"a": torch.zeros(2)}, tmp_path / "model-00001-of-00002.safetensors")
     index = tmp_path / "model.safetensors.index.json"
