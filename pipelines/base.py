@@ -12,7 +12,7 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.loaders import IPAdapterMixin, TextualInversionLoaderMixin
 from diffusers.models.embeddings import ImageProjection
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from dtvideo.errors import ModelError, UsageError
@@ -24,6 +24,7 @@ from pipelines.clip_settings import ClipSettings
 from pipelines.condition import Condition, Words
 from pipelines.frame import OnProgress, OnStepEnd
 from pipelines.frame_state import Subject
+from pipelines.given import given_mask, given_picture
 from pipelines.reference_features import ReferenceFeatures
 from poses.render import draw_pose
 from poses.types import Pose
@@ -82,10 +83,10 @@ class AnimationBase(
     def open(
         self,
         *,
-        reference: UInt8[np.ndarray, "h w 3"],
+        reference: object,
         reference_pose: Pose,
         poses: Iterable[Pose],
-        mask: Float[np.ndarray, "mask_h mask_w"] | None = None,
+        mask: object = None,
         prompt: str = "",
         negative_prompt: str = "",
         reference_prompt: str | None = None,
@@ -97,18 +98,20 @@ class AnimationBase(
     ) -> Clip:
         """Return a clip that yields (index, image) for each pose, at the size of the reference.
 
-        mask: 1 is the character; without one the whole reference is attended to.
+        reference: a uint8 array, (height, width, 3), or a PIL image in RGB.
+        mask: a float array, (height, width), in which 1 is the character and 0 the ground;
+        without one the whole reference is attended to.
         reference_prompt: caption of the reference, used in its own pass; the prompt by default.
         settings: `default_settings` unless given; change some with `dataclasses.replace`.
         features: given to several clips, the character is encoded once for those that are alike.
         callback_on_step_end: called as diffusers does, (pipeline, step, timestep, tensors).
         progress: called with a stage's name, what is done and what there is to do.
-        Raises: UsageError M11 for a size, mask or name that cannot be; ModelError M5 for
+        Raises: UsageError M11 for a picture, size, mask or name that cannot be; ModelError M5 for
         components that do not fit each other.
         """
         subject = Subject(
-            reference=reference,
-            mask=mask,
+            reference=given_picture("reference", reference),
+            mask=given_mask(mask),
             pose=reference_pose,
             prompt=prompt,
             negative_prompt=negative_prompt,
