@@ -29,7 +29,7 @@ class SelfSubjectAttention:
     of a model with gradient checkpointing runs its layers again, so it belongs inside `read`.
     """
 
-    def __init__(self, cache: ReferenceCache, *, layers: int) -> None:
+    def __init__(self, cache: ReferenceCache, *, layers: Mapping[str, Attention]) -> None:
         self.cache = cache
         self.layers = layers
         self.exchange = Exchange(cache)
@@ -53,15 +53,15 @@ class SelfSubjectAttention:
         places: body coordinates of the source, such as `PosePlaces`, for `read` to align with.
         stop_when_written: leave the block as soon as every layer has stored, in the middle of the
         forward: what would follow is not made.
-        Raises: UsageError M11 when reading or writing already, or when the forward's
-        tokens do not come from a latent of that size.
+        Raises: UsageError M11 when reading or writing already, when others have replaced the
+        processors, or when the forward's tokens do not come from a latent of that size.
         """
         steps = (step,) if isinstance(step, int) else tuple(step)
         if len(steps) > 1 and mask is not None and mask.ndim == 3:
             raise UsageError("M11", "mask", "has a row per step", "give one mask for all steps")
         for each in steps:
             self.cache.open_page(role, each, size=size)
-        stop_after = self.layers if stop_when_written else 0
+        stop_after = len(self.layers) if stop_when_written else 0
         try:
             with self._mode(Writing(role, steps, size, mask, places, stop_after)):
                 yield
@@ -91,7 +91,7 @@ class SelfSubjectAttention:
         (h, w) of the latents inside where they are cut out of pictures of the size written.
         alignment: lets each token prefer the same part of the body in the sources.
         Raises: UsageError M11 for a role, step or resolution that was not written, for a
-        negative weight, and when reading or writing already.
+        negative weight, and when reading or writing already or others have replaced the processors.
         """
         sources = {}
         for role, weight in weights.items():
@@ -118,11 +118,23 @@ class SelfSubjectAttention:
     def _mode(self, mode: Writing | Reading) -> Iterator[None]:
         if self.exchange.mode is not None:
             raise UsageError("M11", "attention", "is already reading or writing", "end that first")
+        self._check_installed()
         self.exchange.mode = mode
         try:
             yield
         finally:
             self.exchange.mode = None
+
+    def _check_installed(self) -> None:
+        for name, layer in self.layers.items():
+            found = layer.processor
+            if not isinstance(found, SelfSubjectProcessor) or found.exchange is not self.exchange:
+                raise UsageError(
+                    "M11",
+                    name,
+                    f"has lost its self-subject attention to {type(found).__name__}",
+                    "change processors, as by enable_attention_slicing, before a clip is opened",
+                )
 
 
 @contextmanager
@@ -147,7 +159,7 @@ def install_self_subject_attention(
     }
     chosen = pick_layers(available, layers)
     _check_free(chosen)
-    attention = SelfSubjectAttention(cache or ReferenceCache(), layers=len(chosen))
+    attention = SelfSubjectAttention(cache or ReferenceCache(), layers=chosen)
     originals = {name: layer.processor for name, layer in chosen.items()}
     try:
         for name, layer in chosen.items():

@@ -75,3 +75,16 @@ def test_a_negative_weight_is_refused(unet):
         with pytest.raises(UsageError, match=r"reference: has weight -1.0"):
             with attention.read({"reference": -1.0}, step=0):
                 pass
+
+
+def test_attention_that_others_replaced_meanwhile_is_refused(unet):
+    with install_self_subject_attention(unet) as attention:
+        written(attention, unet)
+        unet.set_attention_slice("max")
+        with pytest.raises(UsageError, match=r"M11.*SlicedAttnProcessor.* · .* before"):
+            with attention.read({"reference": 10.0}, step=0):
+                pass
+        with pytest.raises(UsageError, match="SlicedAttnProcessor"):
+            with attention.write("other", step=0, size=SIZE):
+                pass
+        assert attention.cache.roles == ["reference"]
