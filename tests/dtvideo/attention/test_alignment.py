@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from dtvideo.attention import Source, align, self_subject_attention
+from dtvideo.attention import PosePlaces, Source, align, self_subject_attention
+from tests.tiny_clips import pose
 
 HEADS, WIDTH, QUERIES, TOKENS = 2, 40, 30, 25
 
@@ -27,13 +28,15 @@ def aligned_source(*, strength, weight=10.0, seed=5):
 
 def explicit(query, key, value, source, *, strength, query_places, key_places):
     """The same with the bias written out for every pair, in float64."""
-    weight = torch.as_tensor(source.weight).double().expand(TOKENS)
+    tokens = source.key.shape[2]
+    weight = torch.as_tensor(source.weight).double().expand(tokens)
     distance = (query_places.double()[:, None] - key_places.double()).square().sum(-1)
     nearness = torch.exp(-strength / 2 * distance)
     gain = (weight.sum() / (nearness @ weight)).clamp(1, 1000)
     bias = gain.log()[:, None] + weight.log() - strength / 2 * distance
-    scores = query.double() @ torch.cat([key, source.key], dim=2).double().mT / math.sqrt(WIDTH)
-    scores[..., -TOKENS:] += bias
+    keys = torch.cat([key, source.key], dim=2).double()
+    scores = query.double() @ keys.mT / math.sqrt(query.shape[-1])
+    scores[..., -tokens:] += bias
     return scores.softmax(-1) @ torch.cat([value, source.value], dim=2).double()
 
 
@@ -72,6 +75,34 @@ def test_it_equals_the_bias_written_out_in_float64(strength, dtype, allowed):
     low = Source(source.key.to(dtype), source.value.to(dtype), weight, source.alignment)
     found = self_subject_attention(query.to(dtype), key.to(dtype), value.to(dtype), [low])
     assert found.dtype == dtype
+    assert relative_error(found, expected) < allowed
+
+
+@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize(
+    ("strength", "dtype", "allowed"),
+    [
+        (0.0, torch.float16, 2e-3),
+        (100.0, torch.float16, 1e-2),
+        (0.0, torch.bfloat16, 1e-2),
+        (100.0, torch.bfloat16, 5e-2),
+    ],
+)
+def test_on_the_places_of_a_body_half_precision_keeps_two_digits(width, strength, dtype, allowed):
+    query_places, key_places = (PosePlaces(pose(shift))((32, 32)) for shift in (3, 0))
+    near = align(query_places, key_places, strength=strength, weight=10.0)
+    query, key, value, *features = (normal(1, 1, 1024, width, seed=seed) for seed in range(5))
+    expected = explicit(
+        query,
+        key,
+        value,
+        Source(*features, 10.0),
+        strength=strength,
+        query_places=query_places,
+        key_places=key_places,
+    )
+    low = Source(*(part.to(dtype) for part in features), 10.0, near if strength else None)
+    found = self_subject_attention(query.to(dtype), key.to(dtype), value.to(dtype), [low])
     assert relative_error(found, expected) < allowed
 
 
