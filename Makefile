@@ -23,8 +23,8 @@ demo: setup  ## the main job on the pictures of examples/
 	mkdir -p out
 	$(BIN)/animate examples/hero.png examples/dance.mp4 -o out/hero_dance.mp4 --overwrite
 
-test: setup  ## the tests that take seconds
-	$(BIN)/python -m pytest -q
+test: setup  ## the tests, a process a core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4
 
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow

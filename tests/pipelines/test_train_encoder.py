@@ -305,6 +305,6 @@ def test_a_model_without_a_controlnet_is_taught_where_none_is_needed(unguided, t
 
 
 def test_a_layout_that_cannot_begin_as_the_models_controlnet_says_what_to_set(unguided, tmp_path):
-    with pytest.raises(ModelError, match=r"M1.*has no ControlNet.*set layout_model") as told:
+    with pytest.raises(ModelError, match=r"M1.*has no pose ControlNet.*set layout_model") as told:
         train_encoder(unguided, tmp_path / "run", report=lambda text: None)
     assert "--controlnet" not in str(told.value)
