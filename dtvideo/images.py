@@ -286,11 +286,17 @@ def _no_picture(path: Path) -> MediaError:
 
 
 def _eight_bits(image: Image.Image, path: Path, notices: list[str]) -> Image.Image:
-    """Return the picture with 8 bits a channel; 65535 becomes 255 and 257 becomes 1."""
+    """Return the picture with 8 bits a channel; 65535 becomes 255 and 257 becomes 1.
+
+    Integers of 32 bits that all fit into 8 are taken as such, with a notice.
+    """
     if image.mode == "F":
         return Image.fromarray(_from_float(np.asarray(image), path, notices))
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.int64).clip(0, 65535)
+        if image.mode == "I" and values.max() <= 255:
+            notices.append("32-bit values, none above 255, are taken as 8-bit ones")
+            return Image.fromarray(values.astype(np.uint8))
         return Image.fromarray(((values + 128) // 257).astype(np.uint8))
     return image
 

@@ -92,6 +92,15 @@ def test_r3_sixteen_bits_are_scaled_by_257(make_picture: MakePicture) -> None:
         assert (rgb[..., 0] == rgb[..., 2]).all()
 
 
+def test_r3_whole_numbers_of_32_bits_that_fit_into_8_are_those(make_picture: MakePicture) -> None:
+    grey = np.arange(32 * 8).reshape(16, 16).astype(np.int32)
+    loaded = load_image(make_picture("a.tiff", grey))
+    np.testing.assert_array_equal(loaded.rgb[..., 1], grey)
+    assert "32-bit values" in loaded.notices[0]
+    bright = load_image(make_picture("b.tiff", 257 * grey))
+    np.testing.assert_array_equal(bright.rgb[..., 1], grey)
+
+
 def test_r3_sixteen_bit_colour_is_right_to_one_level(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 65536, (32, 32, 3)).astype(">u2")
     path = tmp_path / "a.png"
