@@ -131,20 +131,19 @@ def _claim_hair(
     Return where it is seen, None where none falls.
     """
     torso = claims.scores["torso"] <= TORSO_PRIORITY
-    arms = {
-        name: (inside & claims.wholes[name] & ~torso, inside & (claims.scores[name] < MIDDLE))
+    arms = [
+        (inside & claims.wholes[name] & ~torso, inside & (claims.scores[name] < MIDDLE))
         for name in claims.along
         if name.endswith("arm")
-    }
+    ]
     limbs = [claims.wholes[name] for name in claims.along]
     free = inside & ~np.any([torso, *limbs], axis=0)
     hair = falling_hair(
         picture,
         free,
-        inside & np.any([torso, *(claims.wholes[name] for name in arms)], axis=0),
+        inside & torso,
         points - (box[1].start, box[0].start),
-        arms=list(arms.values()),
-        bare=inside & np.any([torso, *(middle for _, middle in arms.values())], axis=0),
+        arms=arms,
         head=head,
     )
     if hair is not None:

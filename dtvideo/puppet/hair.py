@@ -55,30 +55,35 @@ class Circle:
 def falling_hair(
     picture: Image,
     free: Region,
-    covering: Region,
+    torso: Region,
     points: Points,
     *,
     arms: Sequence[Arm],
-    bare: Region,
     head: Circle,
 ) -> Region | None:
     """Return where hair falls below a head, None where it falls no farther than the shoulders.
 
-    free: what of the picture is the character's and no limb's or torso's; covering: the arms and
-    the torso, behind which hair goes on; points: the body's. arms: all that each covers, and its
-    middle; where hair falls, what has its colour beside the middle of an arm is hair too.
+    free: what of the picture is the character's and no limb's or torso's; points: the body's.
+    torso, arms: behind which hair goes on; of an arm all that it may cover beside the torso, and
+    its middle. Where hair falls, what has its colour beside the middle of an arm is hair too.
     """
     shade = _shades_of_hair(picture, free, points, head=head)
-    if shade is None or shade[bare].mean() > MOST_WORN:
+    if shade is None or _share(shade, np.any([torso, *(m for _, m in arms)], axis=0)) > MOST_WORN:
         return None
     length = torso_length(points)
+    covering = np.any([torso, *(arm for arm, _ in arms)], axis=0)
     hair = _fallen(shade, free, covering, head=head, length=length)
     if hair is None:
         return None
     for arm, middle in arms:
-        if shade[middle].mean() < MOST_IN_MIDDLE:
+        if _share(shade, middle) < MOST_IN_MIDDLE:
             free = free | (arm & shade)
     return _fallen(shade, free, covering, head=head, length=length)
+
+
+def _share(shade: Region, of: Region) -> float:
+    """Return how much of a region has a colour, 0 of one that is empty."""
+    return float(shade[of].sum() / max(of.sum(), 1))
 
 
 def _shades_of_hair(picture: Image, free: Region, points: Points, *, head: Circle) -> Region | None:

@@ -42,7 +42,7 @@ class Skirt:
 
     def bone(self, points: Points) -> Float[np.ndarray, "2 2"]:
         """Return the middle of the hips, and that of the legs at the hem; NaN if not known."""
-        return np.asarray(legs_at(points, np.array([0.0, self.hem])).mean(axis=1))
+        return middle_bone(self.hem, points)
 
     def above_hem(self, box: Box, points: Points) -> Region:
         """Return which pixels of a box do not lie below the hem."""
@@ -94,9 +94,14 @@ def find_shirt_hem(picture: Image, solid: Region, points: Points) -> float | Non
     return float(np.mean(best)) if best else None
 
 
+def middle_bone(hem: float, points: Points) -> Float[np.ndarray, "2 2"]:
+    """Return the middle of the hips, and that of the legs at a height; NaN if not known."""
+    return np.asarray(legs_at(points, np.array([0.0, hem])).mean(axis=1))
+
+
 def above(hem: float, box: Box, points: Points) -> Region:
     """Return which pixels of a box do not lie below a height of the legs."""
-    top, low = legs_at(points, np.array([0.0, hem])).mean(axis=1)
+    top, low = middle_bone(hem, points)
     right, down = offsets(box, low)
     return np.asarray(right * (low - top)[0] + down * (low - top)[1] <= 0)
 

@@ -87,6 +87,14 @@ def test_a_cap_of_hair_and_fur_are_no_hair_that_falls(worn: dict[str, bool]) -> 
     assert "hair" not in cut(**worn).parts
 
 
+def test_a_head_alone_is_cut_without_a_word() -> None:
+    """Neither torso nor arms are known, so that nothing of them can have the colour of hair."""
+    joints = body()
+    joints[1:14] = (np.nan, np.nan, 0.0)
+    image, mask = figure()
+    assert "head" in Puppet.prepare(image, mask, pose(joints)).parts
+
+
 def test_hair_is_behind_the_body_and_over_one_that_is_seen_from_behind() -> None:
     puppet, turned = cut(), body()
     assert not is_hair(puppet.frame(pose(body()))[55:65, 60:68]).any()
