@@ -54,26 +54,37 @@ def test_hair_hangs_down_from_a_head_that_leans() -> None:
     assert abs(np.median(beneath) - head) < 20  # a trunk that leans would take it 30 pixels off
 
 
-def test_an_arm_that_hangs_before_hair_takes_none_of_it_along() -> None:
-    """Hair is on both sides of the arm, so that no outline tells how thick the arm is."""
+def arms_down(*, sleeve: tuple[int, int, int] = SKIN) -> dict[str, np.ndarray]:
+    """Return a figure with arms before its hair, cut into RGBA; sleeve: of its left upper arm."""
     joints = body()
     joints[3:5, :2] = (51, 56), (49, 70)
     joints[6:8, :2] = (77, 56), (79, 70)
     image = np.full((SIDE, SIDE, 3), GROUND, np.uint8)
     cv2.rectangle(image, (38, 26), (90, HIP), HAIR, -1)
     cv2.rectangle(image, (57, 40), (71, ANKLE + 2), CLOTH, -1)
-    for start, *ends in ((2, 3, 4), (5, 6, 7)):
-        line = joints[[start, *ends], :2].astype(np.int32)
-        cv2.polylines(image, [line], isClosed=False, color=SKIN, thickness=5)
+    for bones, colour in (((2, 3, 4), SKIN), ((6, 7), SKIN), ((5, 6), sleeve)):
+        line = joints[list(bones), :2].astype(np.int32)
+        cv2.polylines(image, [line], isClosed=False, color=colour, thickness=5)
     cv2.circle(image, (64, 26), 14, HAIR, -1)
     cv2.circle(image, (64, 29), 9, SKIN, -1)
     mask = (image != GROUND).any(axis=2).astype(float)
     parts = Puppet.prepare(image, mask, pose(joints)).parts
-    arms = [
-        parts[f"{side}_{bone}"].own.pixels for side in SIDES for bone in ("upper_arm", "forearm")
-    ]
+    return {name: part.own.pixels for name, part in parts.items()}
+
+
+def test_an_arm_that_hangs_before_hair_takes_none_of_it_along() -> None:
+    """Hair is on both sides of the arm, so that no outline tells how thick the arm is."""
+    parts = arms_down()
+    arms = [parts[f"{side}_{bone}"] for side in SIDES for bone in ("upper_arm", "forearm")]
     taken = [is_hair(255 * arm)[arm[..., 3] > 0.5].mean() for arm in arms]
     assert np.mean(taken) < 0.1  # with the whole of what an arm could be it is 0.6
+
+
+def test_a_sleeve_of_the_colour_of_hair_stays_with_its_arm() -> None:
+    parts = arms_down(sleeve=HAIR)
+    assert "hair" in parts
+    plain, alike = (parts[f"{side}_upper_arm"][..., 3].sum() for side in SIDES)
+    assert alike > 0.8 * plain
 
 
 def test_the_reference_pose_gives_the_reference_back() -> None:
